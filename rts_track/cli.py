@@ -1,0 +1,420 @@
+"""The command line. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import sys
+from collections.abc import Iterable
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+import rts_track
+from rts_track.errors import RtsTrackError, UsageError
+from rts_track.settings import store_url
+
+if TYPE_CHECKING:
+    from rts_track.steps.progress import Item, Progress
+    from rts_track.store.base import Store
+
+app = typer.Typer(
+    name="rts-track",
+    help="Follow retrogressive thaw slumps through the years.\n\n"
+    "Outlines of slumps go in, one season or many (`import`). Outlines of the same slump are"
+    " linked across seasons into tracks (`link`), their growth is measured (`measure`), and"
+    " questions are asked of the result (`query`) or all of it is written as GeoParquet"
+    " (`export`). Everything lives in one store: a file, rts-track.duckdb in the working"
+    " directory, unless --store or the variable RTS_TRACK_STORE names another file or a PostGIS"
+    " database.\n\n"
+    "Try `rts-track demo` first.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+StoreOption = Annotated[
+    Optional[str],  # noqa: UP045 -- typer reads the annotation at run time
+    typer.Option(
+        "--store",
+        metavar="ADDRESS",
+        help="duckdb:///file.duckdb or postgresql://user@host/database.",
+        show_default="RTS_TRACK_STORE, else duckdb:///rts-track.duckdb",
+    ),
+]
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print nothing but faults and answers.")
+]
+
+
+class Reader(str, Enum):
+    """Who wrote the files."""
+
+    vector = "vector"
+    barth2023 = "barth2023"
+    nitze_labels = "nitze-labels"
+    darts = "darts"
+    arts = "arts"
+
+
+class Kind(str, Enum):
+    """What the outlines are outlines of."""
+
+    landform = "landform"
+    active_zone = "active_zone"
+
+
+class Format(str, Enum):
+    """How an answer is written."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+    parquet = "parquet"
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one line and an exit code, never a traceback."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    try:
+        app()
+    except RtsTrackError as error:
+        _fail(str(error), error.exit_code)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            _fail("no space left on the disk; what the store held before is unchanged", 1)
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR):
+            _fail(f"{error.filename}: {error.strerror}", 1)
+        raise
+    except KeyboardInterrupt:
+        _fail("interrupted; what the store held before is unchanged", 130)
+
+
+@app.command()
+def init(store: StoreOption = None, quiet: QuietOption = False) -> None:
+    """Create the store's tables, or bring them up to date."""
+    with _open(store, may_create=True) as opened:
+        applied = opened.init()
+        what = f"created {', '.join(applied)}" if applied else "up to date"
+        _say(f"{opened.url}: {what}", quiet)
+
+
+@app.command("import")
+def import_(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Files, or folders of them.")
+    ],
+    reader: Annotated[Reader, typer.Option(help="Who wrote the files.")] = Reader.vector,
+    source: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Name of the inventory or model; one name, one way of mapping."),
+    ] = None,
+    kind: Annotated[
+        Optional[Kind],  # noqa: UP045
+        typer.Option(help="Whole scars, or the zones where they are changing."),
+    ] = None,
+    season_field: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="FIELD", help="Field that holds the season's year."),
+    ] = None,
+    date_field: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="FIELD", help="Field that holds the image's date."),
+    ] = None,
+    scene_field: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="FIELD", help="Field that names the image an outline was drawn on."),
+    ] = None,
+    id_field: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="FIELD", help="Field that holds the outline's id in the source."),
+    ] = None,
+    gsd: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(metavar="METRES", help="Pixel size of the images."),
+    ] = None,
+    gsd_field: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="FIELD", help="Field that holds the pixel size, in metres."),
+    ] = None,
+    delineation_sigma: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(
+            metavar="METRES",
+            help="How far outlines as a whole lie off, 1 sigma.",
+            show_default="half the pixel size",
+        ),
+    ] = None,
+    looked_at: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE|hull|none",
+            help="What was searched: polygons in a file; or, assumed, the hull of each file's"
+            " outlines per season plus 500 m; or nothing known.",
+        ),
+    ] = "none",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Store nothing if any outline is at fault.")
+    ] = False,
+    store: StoreOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Take in outlines of slumps that people or models have drawn.
+
+    Example: rts-track import slumps.shp --source mine --date-field date --scene-field image --gsd 3
+    """
+    from rts_track.steps.importing import ImportRequest, import_footprints
+
+    request = ImportRequest(
+        reader=reader.value,
+        source=source,
+        kind=kind.value if kind else None,
+        season_field=season_field,
+        date_field=date_field,
+        scene_field=scene_field,
+        id_field=id_field,
+        gsd_m=gsd,
+        gsd_field=gsd_field,
+        delineation_sigma_m=delineation_sigma,
+        looked_at=looked_at,
+        is_strict=strict,
+    )
+    with _open(store, may_create=True) as opened:
+        report = import_footprints(opened, paths, request, progress=_progress(quiet))
+    for line in report.lines():
+        _say(line, quiet)
+
+
+@app.command()
+def link(store: StoreOption = None, quiet: QuietOption = False) -> None:
+    """Link outlines across seasons into tracks."""
+    from rts_track.steps.linking import link as link_store
+
+    with _open(store) as opened:
+        report = link_store(opened, progress=_progress(quiet))
+    if report.first_season is None:
+        _say("nothing new to link", quiet)
+    else:
+        _say(
+            f"linked {report.first_season}-{report.last_season}: {report.outlines:,} outlines,"
+            f" {report.links:,} links, {report.tracks_founded:,} new tracks,"
+            f" {report.events:,} events",
+            quiet,
+        )
+
+
+@app.command()
+def measure(store: StoreOption = None, quiet: QuietOption = False) -> None:
+    """Measure the growth of every track, with its uncertainty."""
+    from rts_track.steps.measuring import measure as measure_store
+
+    with _open(store) as opened:
+        report = measure_store(opened, progress=_progress(quiet))
+    _say(report.line(), quiet)
+
+
+@app.command()
+def query(
+    name: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Argument(metavar="NAME", help="The question; without it, all are listed."),
+    ] = None,
+    param: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--param", "-p", metavar="NAME=VALUE", help="A parameter of the question."),
+    ] = None,
+    format_: Annotated[
+        Format, typer.Option("--format", "-f", help="How the answer is written.")
+    ] = Format.table,
+    output: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--output", "-o", help="Write the answer to this file."),
+    ] = None,
+    store: StoreOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Ask a question of the store; alone, list the questions.
+
+    --store parquet:///folder asks an exported folder.
+
+    Example: rts-track query fastest-growers --param season=2020 --format csv
+    """
+    del quiet
+    from rts_track.query import ask, question_list, write_answer
+    from rts_track.store.base import open_reader
+
+    if name is None:
+        typer.echo(question_list())
+        return
+    given = dict(_pair(text) for text in param or [])
+    with open_reader(store_url(store)) as reader:
+        answer = ask(reader, name, given)
+    write_answer(answer, format_.value, output)
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write to.")],
+    store: StoreOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Write every table as GeoParquet, for QGIS, DuckDB, R."""
+    from rts_track.steps.exporting import export as export_store
+    from rts_track.store.base import open_reader
+
+    with open_reader(store_url(store)) as opened:
+        report = export_store(opened, folder, progress=_progress(quiet))
+    _say(report.line(), quiet)
+
+
+@app.command()
+def region(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Polygons of the regions.")],
+    set_: Annotated[str, typer.Option("--set", metavar="NAME", help="Name of the set.")],
+    code_field: Annotated[str, typer.Option(metavar="FIELD", help="Field of the region's code.")],
+    name_field: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="FIELD", help="Field of the region's name."),
+    ] = None,
+    parent_field: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="FIELD", help="Field of the code of the region it belongs to."),
+    ] = None,
+    store: StoreOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Load regions to sum over, such as ecoregions or watersheds."""
+    from rts_track.steps.regions import load_regions
+
+    with _open(store) as opened:
+        report = load_regions(
+            opened,
+            file,
+            set_,
+            code_field,
+            name_field=name_field,
+            parent_field=parent_field,
+            progress=_progress(quiet),
+        )
+    for line in report.lines():
+        _say(line, quiet)
+
+
+@app.command()
+def status(store: StoreOption = None, quiet: QuietOption = False) -> None:
+    """Say what the store holds and what is still to do."""
+    del quiet
+    from rts_track.steps.status import status_lines
+    from rts_track.store.base import open_reader
+
+    with open_reader(store_url(store)) as reader:
+        for line in status_lines(reader):
+            typer.echo(line)
+
+
+@app.command()
+def score(
+    truth: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="Folder with truth_footprint, truth_link and truth_event (.parquet or .csv).",
+        ),
+    ],
+    format_: Annotated[
+        Format, typer.Option("--format", "-f", help="How the score is written.")
+    ] = Format.table,
+    store: StoreOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Score links, events and identities against a known truth."""
+    del quiet
+    from rts_track.query import write_answer
+    from rts_track.steps.scoring import score as score_store
+    from rts_track.store.base import open_reader
+
+    with open_reader(store_url(store)) as reader:
+        result = score_store(reader, truth)
+    write_answer(result.table(), format_.value, None)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for its files.")] = Path(
+        "demo"
+    ),
+    seed: Annotated[int, typer.Option(help="Another seed, another history.")] = 1,
+    quiet: QuietOption = False,
+) -> None:
+    """Run the whole job on a simulated history and score it."""
+    from rts_track.steps.demo import run_demo
+
+    for line in run_demo(folder, seed, progress=_progress(quiet)):
+        typer.echo(line)
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001 -- a typer callback
+    if wanted:
+        typer.echo(f"rts-track {rts_track.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    del version
+
+
+def _open(store: str | None, *, may_create: bool = False) -> Store:
+    """The store to write to; an embedded file is made on the way where that is what is asked."""
+    from rts_track.store.base import open_store
+
+    url = store_url(store)
+    opened = open_store(url, must_exist=not may_create)
+    if may_create and url.startswith("duckdb:"):
+        opened.init()
+    return opened
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise UsageError(f"--param {text!r}: expected name=value")
+    return name, value
+
+
+def _progress(quiet: bool) -> Progress:
+    """A progress bar that shows itself after a second, on a terminal's error stream."""
+    from rts_track.steps.progress import silent
+
+    if quiet:
+        return silent
+
+    def shown(items: Iterable[Item], *, label: str, total: int | None = None) -> Iterable[Item]:
+        from tqdm import tqdm
+
+        return tqdm(items, desc=label, total=total, delay=1.0, leave=False, file=sys.stderr)
+
+    return shown
+
+
+def _say(line: str, quiet: bool) -> None:
+    if not quiet:
+        typer.echo(line)
+
+
+def _fail(message: str, exit_code: int) -> None:
+    typer.echo(f"rts-track: {' '.join(message.split())}", err=True)
+    raise SystemExit(exit_code)
+
+
+if __name__ == "__main__":
+    main()

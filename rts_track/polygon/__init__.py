@@ -1,0 +1,1 @@
+"""Pure geometry of footprints, outlines and looks."""

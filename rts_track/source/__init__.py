@@ -1,0 +1,1 @@
+"""Edges that read what others made."""

@@ -1,0 +1,423 @@
+"""One kind's history from a season on: chains of outlines, their states and their events.
+
+Nothing is named here: chains are numbers. Which track each of them is, `steps.linking` settles.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rts_track.steps.looks import SeasonLooks, read_looks
+from rts_track.steps.outlines import Outlines, SeasonOutlines, consolidate_season, outlines_of
+from rts_track.steps.season_links import ScenePair, link_rows, link_to_season
+from rts_track.store.statements import statement
+from rts_track.track.assign import MAIN, MERGE, SPLIT
+from rts_track.track.life import detection_confidence, seen_state, unseen_state
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from rts_track.store.base import Store
+    from rts_track.track.params import LinkParams
+    from rts_track.track.shift import Shift
+
+
+@dataclass(slots=True, kw_only=True)
+class Live:
+    """The chains that have not merged away, each with its latest outline.
+
+    `missed` counts the successive seasons since then that measured looks covered it and found
+    nothing; `missed_year` is the last season that any looks did (0: none), `stable_year` the
+    season it stabilised in (0: it has not).
+    """
+
+    outlines: Outlines
+    chain: NDArray[np.int64]
+    n_seen: NDArray[np.int64]
+    first_year: NDArray[np.int64]
+    missed: NDArray[np.int64]
+    missed_from: NDArray[np.int64]
+    missed_on: NDArray[np.datetime64]
+    missed_year: NDArray[np.int64]
+    stable_year: NDArray[np.int64]
+
+    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Live:
+        """Some of them."""
+        columns = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "outlines"}
+        return Live(
+            outlines=self.outlines.take(rows), **{name: c[rows] for name, c in columns.items()}
+        )
+
+    def followed_by(self, other: Live) -> Live:
+        """These, then the others."""
+        columns = [f.name for f in fields(self) if f.name != "outlines"]
+        return Live(
+            outlines=self.outlines.followed_by(other.outlines),
+            **{n: np.concatenate([getattr(self, n), getattr(other, n)]) for n in columns},
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainEvent:
+    """Something that happened to a chain; `related` is another chain."""
+
+    chain: int
+    related: int | None
+    kind: str
+    season_year: int
+    after_on: dt.date | None
+    before_on: dt.date
+    confidence: float
+    evidence: dict[str, object]
+
+
+@dataclass(slots=True, kw_only=True)
+class ChainHistory:
+    """What became of one kind from `first_season` on."""
+
+    kind: str
+    seasons: dict[int, SeasonOutlines] = field(default_factory=dict)
+    chain_of: dict[int, NDArray[np.int64]] = field(default_factory=dict)
+    prior: list[str | None] = field(default_factory=list)
+    founder: list[str] = field(default_factory=list)
+    links: list[pa.Table] = field(default_factory=list)
+    states: list[dict[str, NDArray[np.generic]]] = field(default_factory=list)
+    events: list[ChainEvent] = field(default_factory=list)
+    relatives: list[tuple[int, int]] = field(default_factory=list)
+    shifts: dict[ScenePair, Shift] = field(default_factory=dict)
+    last: list[Live] = field(default_factory=list)
+    """The chains as they were last: those still live, and those that merged away."""
+    merged_in: dict[int, int] = field(default_factory=dict)
+
+
+class KindHistory:
+    """Works one kind off, season by season; `shifts` gains the shifts that it estimates."""
+
+    def __init__(  # noqa: D107
+        self,
+        store: Store,
+        kind: str,
+        params: LinkParams,
+        run_id: str,
+        shifts: dict[ScenePair, Shift],
+    ) -> None:
+        self._store, self._params, self._run_id = store, params, run_id
+        self._known_shifts = shifts
+        self._looks: dict[int, SeasonLooks] = {}
+        self.history = ChainHistory(kind=kind)
+
+    def begin(self, first_season: int, look_seasons: list[int]) -> None:
+        """Take up the chains that were live before that season."""
+        self._look_seasons = sorted(look_seasons)
+        kind = self.history.kind
+        rows = self._store.query(statement("live_outlines"), {"kind": kind, "season": first_season})
+        outlines = outlines_of(rows)
+        n = len(outlines)
+        self.history.prior = rows["track_id"].to_pylist()
+        self.history.founder = [""] * n
+        self.live = Live(
+            outlines=outlines,
+            chain=np.arange(n),
+            n_seen=_whole(rows, "n_seen"),
+            first_year=_whole(rows, "first_year"),
+            missed=np.zeros(n, dtype=np.int64),
+            missed_from=np.zeros(n, dtype=np.int64),
+            missed_on=np.full(n, np.datetime64("NaT"), dtype="datetime64[D]"),
+            missed_year=_whole(rows, "missed_year"),
+            stable_year=_whole(rows, "stable_year"),
+        )
+        was_missed = self.live.missed_year > 0
+        if was_missed.any():
+            since = int(outlines.season_year[was_missed].min())
+            for season in self._look_seasons:
+                if since < season < first_season:
+                    later = self.live.outlines.season_year < season
+                    self._count_missed(season, np.flatnonzero(was_missed & later))
+
+    def advance(self, season_year: int) -> None:
+        """Work one season off."""
+        found = consolidate_season(
+            self._store,
+            self.history.kind,
+            season_year,
+            self._season_looks(season_year),
+            self._params,
+        )
+        own = np.flatnonzero(found.companion_of < 0)
+        chain = self._link(season_year, found, own)
+        whole = np.empty(len(found.outlines), dtype=np.int64)
+        whole[own] = chain
+        is_companion = found.companion_of >= 0
+        whole[is_companion] = whole[found.companion_of[is_companion]]
+        self.history.seasons[season_year], self.history.chain_of[season_year] = found, whole
+        n_outlines = np.bincount(whole, minlength=len(self.history.prior))
+        self._note_seen(season_year, n_outlines)
+        self._note_unseen(season_year)
+
+    def finish(self) -> ChainHistory:
+        """What became of the kind."""
+        self.history.last.append(self.live)
+        return self.history
+
+    def _link(
+        self, season_year: int, found: SeasonOutlines, own: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """Link the season's own outlines; the chain of each."""
+        after = found.outlines.take(own)
+        is_open = self.live.missed_year <= self.live.outlines.season_year
+        open_rows = np.flatnonzero(is_open)
+        before = self.live.outlines.take(open_rows)
+        links, fresh = link_to_season(before, after, self._known_shifts, self._params)
+        self._known_shifts.update(fresh)
+        self.history.shifts.update(fresh)
+        self.history.links.append(link_rows(before, after, links, self._run_id))
+        parent, child = open_rows[links.pairs.parent], links.pairs.child
+        chain = np.full(len(after), -1, dtype=np.int64)
+        is_main = links.kind == MAIN
+        chain[child[is_main]] = self.live.chain[parent[is_main]]
+        new = np.flatnonzero(chain < 0)
+        chain[new] = len(self.history.prior) + np.arange(len(new))
+        self.history.prior += [None] * len(new)
+        self.history.founder += [found.founder[own[row]] for row in new]
+        is_split, is_merge = links.kind == SPLIT, links.kind == MERGE
+        split_parent = dict(zip(child[is_split].tolist(), parent[is_split].tolist(), strict=True))
+        confidence = dict(zip(child[is_split].tolist(), links.confidence[is_split], strict=True))
+        for row in new.tolist():
+            if row in split_parent:
+                self._note_relative(
+                    SPLIT, int(chain[row]), split_parent[row], after, row, confidence[row]
+                )
+        self._note_founded(
+            season_year, after, np.array([r for r in new if r not in split_parent], int), chain
+        )
+        for live_row, row, sure in zip(
+            parent[is_merge], child[is_merge], links.confidence[is_merge], strict=True
+        ):
+            self._note_merged(int(live_row), after, int(row), int(chain[row]), float(sure))
+        self._take_over(after, chain, parent[is_merge])
+        return chain
+
+    def _take_over(
+        self, after: Outlines, chain: NDArray[np.int64], merged: NDArray[np.int64]
+    ) -> None:
+        """Let the season's outlines be the latest of their chains; drop what merged away."""
+        n = len(after)
+        n_seen = np.ones(n, dtype=np.int64)
+        first_year = after.season_year.copy()
+        row_of = {int(number): row for row, number in enumerate(self.live.chain)}
+        old = np.array([row_of.get(int(number), -1) for number in chain], dtype=np.int64)
+        carried = old >= 0
+        n_seen[carried] += self.live.n_seen[old[carried]]
+        first_year[carried] = self.live.first_year[old[carried]]
+        gone = np.zeros(len(self.live.chain), dtype=bool)
+        gone[merged] = True
+        self.history.last.append(self.live.take(gone))
+        gone[old[carried]] = True
+        zeros = np.zeros(n, dtype=np.int64)
+        latest = Live(
+            outlines=after,
+            chain=chain,
+            n_seen=n_seen,
+            first_year=first_year,
+            missed=zeros,
+            missed_from=zeros.copy(),
+            missed_on=np.full(n, np.datetime64("NaT"), dtype="datetime64[D]"),
+            missed_year=zeros.copy(),
+            stable_year=zeros.copy(),
+        )
+        self.live = self.live.take(~gone).followed_by(latest)
+
+    def _note_relative(
+        self, kind: str, chain: int, live_row: int, after: Outlines, row: int, sure: float
+    ) -> None:
+        """An event between a chain and the one in `live_row`."""
+        parent = self.live.outlines
+        related = int(self.live.chain[live_row])
+        self.history.relatives.append((chain, related))
+        self.history.events.append(
+            ChainEvent(
+                chain=chain,
+                related=related,
+                kind=kind,
+                season_year=int(after.season_year[row]),
+                after_on=parent.observed_from[live_row].item(),
+                before_on=after.observed_to[row].item(),
+                confidence=sure,
+                evidence={
+                    "decided_in": int(after.season_year[row]),
+                    "from_year": int(parent.season_year[live_row]),
+                },
+            )
+        )
+
+    def _note_merged(
+        self, live_row: int, after: Outlines, row: int, into: int, sure: float
+    ) -> None:
+        ended = int(self.live.chain[live_row])
+        season = int(after.season_year[row])
+        self.history.merged_in[ended] = season
+        self.history.relatives.append((ended, into))
+        self.history.events.append(
+            ChainEvent(
+                chain=ended,
+                related=into,
+                kind=MERGE,
+                season_year=season,
+                after_on=self.live.outlines.observed_from[live_row].item(),
+                before_on=after.observed_to[row].item(),
+                confidence=sure,
+                evidence={
+                    "decided_in": season,
+                    "from_year": int(self.live.outlines.season_year[live_row]),
+                },
+            )
+        )
+
+    def _note_founded(
+        self,
+        season_year: int,
+        after: Outlines,
+        rows: NDArray[np.int64],
+        chain: NDArray[np.int64],
+    ) -> None:
+        """Each new slump: initiated if the season before was looked at, else first seen."""
+        geometry = after.geometry[rows]
+        n_before = np.zeros(len(rows), dtype=np.int64)
+        looked_before = np.zeros(len(rows), dtype=bool)
+        last_look = np.full(len(rows), np.datetime64("NaT"), dtype="datetime64[D]")
+        recall = np.full(len(rows), np.nan)
+        for season in reversed([s for s in self._look_seasons if s < season_year]):
+            looks = self._season_looks(season).measured()
+            covered = looks.covered_frac(geometry) >= self._params.coverage_min_frac
+            if not covered.any():
+                continue
+            n_before += covered
+            if season == season_year - 1:
+                looked_before = covered
+            _, last = looks.days(geometry)
+            last_look = np.where(covered & np.isnat(last_look), last, last_look)
+            recall = np.where(covered, np.fmax(recall, looks.best_recall(geometry)), recall)
+        sure = detection_confidence(recall, n_before, self._params)
+        for number, row in enumerate(rows.tolist()):
+            is_dated = bool(looked_before[number])
+            evidence: dict[str, object] = {
+                "decided_in": season_year,
+                "seasons_looked_at_before": int(n_before[number]),
+                "recall": None if np.isnan(recall[number]) else float(recall[number]),
+            }
+            self.history.events.append(
+                ChainEvent(
+                    chain=int(chain[row]),
+                    related=None,
+                    kind="initiate" if is_dated else "first_seen",
+                    season_year=season_year,
+                    after_on=last_look[number].item(),
+                    before_on=after.observed_to[row].item(),
+                    confidence=float(sure[number]) if is_dated else 1.0,
+                    evidence=evidence,
+                )
+            )
+
+    def _note_seen(self, season_year: int, n_outlines: NDArray[np.int64]) -> None:
+        rows = np.flatnonzero(self.live.outlines.season_year == season_year)
+        outlines = self.live.outlines.take(rows)
+        frac = self._season_looks(season_year).covered_frac(outlines.geometry)
+        self.history.states.append(
+            {
+                "chain": self.live.chain[rows],
+                "season_year": outlines.season_year,
+                "state": seen_state(outlines.is_clipped, frac, self._params),
+                "coverage_frac": frac,
+                "observed_from": outlines.observed_from,
+                "observed_to": outlines.observed_to,
+                "source": outlines.source,
+                "area_m2": outlines.area_m2,
+                "area_sigma_m2": outlines.area_sigma_m2,
+                "n_outlines": n_outlines[self.live.chain[rows]],
+                "is_clipped": outlines.is_clipped,
+            }
+        )
+
+    def _note_unseen(self, season_year: int) -> None:
+        rows = np.flatnonzero(self.live.outlines.season_year < season_year)
+        geometry = self.live.outlines.geometry[rows]
+        looks = self._season_looks(season_year)
+        frac = looks.covered_frac(geometry)
+        state = unseen_state(frac, self._params)
+        first, last = looks.days(geometry)
+        n = len(rows)
+        self.history.states.append(
+            {
+                "chain": self.live.chain[rows],
+                "season_year": np.full(n, season_year),
+                "state": state,
+                "coverage_frac": frac,
+                "observed_from": first,
+                "observed_to": last,
+                "source": np.full(n, None, dtype=object),
+                "area_m2": np.full(n, np.nan),
+                "area_sigma_m2": np.full(n, np.nan),
+                "n_outlines": np.zeros(n, dtype=np.int64),
+                "is_clipped": np.zeros(n, dtype=bool),
+            }
+        )
+        absent = rows[state == "absent"]
+        self.live.missed_year[absent] = season_year
+        self._count_missed(season_year, absent)
+        self._note_stabilised(season_year)
+
+    def _count_missed(self, season_year: int, rows: NDArray[np.int64]) -> None:
+        """Count the season for those that its measured looks cover."""
+        looks = self._season_looks(season_year).measured()
+        geometry = self.live.outlines.geometry[rows]
+        covered = looks.covered_frac(geometry) >= self._params.coverage_min_frac
+        _, last = looks.days(geometry)
+        is_first = covered & (self.live.missed[rows] == 0)
+        self.live.missed[rows[covered]] += 1
+        self.live.missed_from[rows[is_first]] = season_year
+        self.live.missed_on[rows[is_first]] = last[is_first]
+
+    def _note_stabilised(self, season_year: int) -> None:
+        live = self.live
+        is_due = (live.missed >= self._params.stabilise_seasons) & (live.stable_year == 0)
+        rows = np.flatnonzero(is_due)
+        if not len(rows):
+            return
+        looks = self._season_looks(season_year).measured()
+        recall = looks.best_recall(live.outlines.geometry[rows])
+        sure = detection_confidence(recall, live.missed[rows], self._params)
+        for number, row in enumerate(rows.tolist()):
+            is_known = not np.isnan(recall[number])
+            self.history.events.append(
+                ChainEvent(
+                    chain=int(live.chain[row]),
+                    related=None,
+                    kind="stabilise",
+                    season_year=int(live.missed_from[row]),
+                    after_on=live.outlines.observed_from[row].item(),
+                    before_on=live.missed_on[row].item(),
+                    confidence=float(sure[number]),
+                    evidence={
+                        "decided_in": season_year,
+                        "seasons_missed": int(live.missed[row]),
+                        "recall": float(recall[number]) if is_known else None,
+                        "is_candidate_for_review": not is_known,
+                    },
+                )
+            )
+        live.stable_year[rows] = live.missed_from[rows]
+
+    def _season_looks(self, season_year: int) -> SeasonLooks:
+        if season_year not in self._looks:
+            self._looks[season_year] = read_looks(self._store, self.history.kind, season_year)
+        return self._looks[season_year]
+
+
+def _whole(rows: pa.Table, name: str) -> NDArray[np.int64]:
+    """The column as whole numbers, null as 0."""
+    return np.array([value or 0 for value in rows[name].to_pylist()], dtype=np.int64)

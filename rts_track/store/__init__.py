@@ -1,0 +1,1 @@
+"""Where the contract tables live: one protocol, two engines."""

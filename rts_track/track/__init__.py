@@ -1,0 +1,1 @@
+"""Pure linking: outlines of seasons into tracked slumps."""

@@ -1,0 +1,199 @@
+"""Which candidate pairs are links: one to one first, then splits and merges.
+
+A sparse, two-stage assignment on shift-corrected overlap, exact within each connected component,
+after the linear assignment formulation of Jaqaman et al. 2008 (doi 10.1038/nmeth.1237). Unlike
+it, splits and merges are decided by directional coverage instead of a second assignment, and
+dominated edges are dropped first: neighbours that touch are not relatives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rts_track.track.candidates import Candidates
+    from rts_track.track.params import LinkParams
+
+MAIN, SPLIT, MERGE = "main", "split", "merge"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Links:
+    """Chosen pairs, with what each means and how clear the choice was."""
+
+    pairs: Candidates
+    kind: NDArray[np.str_]
+    confidence: NDArray[np.float64]
+    is_ambiguous: NDArray[np.bool_]
+
+
+def link_seasons(candidates: Candidates, params: LinkParams) -> Links:
+    """The links among the candidate pairs.
+
+    At most one main link per outline; a free child becomes a split, a free parent a merge, where
+    directional coverage says so. At a merge the parent that shares most area holds the main
+    link, at a split the child that does. The confidence of a main link is its weight beside its
+    strongest rival's, that of a split or merge the coverage it rests on; it is not calibrated.
+    """
+    weight = pair_weight(candidates, params)
+    kept = np.flatnonzero(~is_dominated(candidates, params))
+    pairs = candidates.take(kept)
+    is_main = best_one_to_one(pairs.parent, pairs.child, weight[kept])
+    kind = _relatives(pairs, is_main, params)
+    _give_main_to_largest(pairs, kind, params)
+    chosen = np.flatnonzero(kind != "")
+    confidence = _confidence(candidates, weight, kept[chosen], kind[chosen])
+    return Links(
+        pairs=pairs.take(chosen),
+        kind=kind[chosen],
+        confidence=confidence,
+        is_ambiguous=confidence < params.ambiguous_below,
+    )
+
+
+def pair_weight(candidates: Candidates, params: LinkParams) -> NDArray[np.float64]:
+    """How alike each pair is, in (0, 1]: overlap counts most, mere nearness little."""
+    overlapping = 0.5 * candidates.iou + 0.5 * candidates.iomin
+    near = params.proximity_weight * np.exp(-candidates.distance_m / params.search_m)
+    return np.where(candidates.overlap_m2 > 0, overlapping, near)
+
+
+def is_dominated(candidates: Candidates, params: LinkParams) -> NDArray[np.bool_]:
+    """Which pairs merely touch: one end has a far better partner, the other shares little."""
+    best_for_child = _best(candidates.child, candidates.cover_child)
+    best_for_parent = _best(candidates.parent, candidates.cover_parent)
+    child_has_better = candidates.cover_child < params.dominated_frac * best_for_child
+    parent_has_better = candidates.cover_parent < params.dominated_frac * best_for_parent
+    limit = params.dominated_max_cover
+    return np.asarray(
+        (child_has_better & (candidates.cover_parent < limit))
+        | (parent_has_better & (candidates.cover_child < limit))
+    )
+
+
+def best_one_to_one(
+    parent: NDArray[np.int64], child: NDArray[np.int64], weight: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Which pairs make the one-to-one assignment of greatest total weight, exactly."""
+    chosen = np.zeros(len(parent), dtype=bool)
+    if len(parent) == 0:
+        return chosen
+    n_parents = int(parent.max()) + 1
+    n = n_parents + int(child.max()) + 1
+    edges = coo_array((np.ones(len(parent)), (parent, child + n_parents)), shape=(n, n))
+    component = connected_components(edges, directed=False)[1][parent]
+    order = np.argsort(component, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(component[order]) > 0])
+    size = np.diff(np.r_[starts, len(order)])
+    chosen[order[starts[size == 1]]] = True
+    for start, length in zip(starts[size > 1], size[size > 1], strict=True):
+        rows = order[start : start + length]
+        chosen[rows[_assign(parent[rows], child[rows], weight[rows])]] = True
+    return chosen
+
+
+def _assign(
+    parent: NDArray[np.int64], child: NDArray[np.int64], weight: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    parents, row = np.unique(parent, return_inverse=True)
+    children, column = np.unique(child, return_inverse=True)
+    table = np.zeros((len(parents), len(children)))
+    pair = np.full(table.shape, -1)
+    table[row, column] = weight
+    pair[row, column] = np.arange(len(parent))
+    matched = pair[linear_sum_assignment(table, maximize=True)]
+    return matched[matched >= 0]
+
+
+def _best(end: NDArray[np.int64], value: NDArray[np.float64]) -> NDArray[np.float64]:
+    """For each pair the largest value among the pairs with the same end."""
+    best = np.zeros(int(end.max()) + 1 if len(end) else 0)
+    np.maximum.at(best, end, value)
+    return best[end]
+
+
+def _relatives(
+    pairs: Candidates, is_main: NDArray[np.bool_], params: LinkParams
+) -> NDArray[np.str_]:
+    """What each pair is: main, split, merge, or nothing."""
+    kind = np.where(is_main, MAIN, "").astype("U5")
+    is_free_child = ~np.isin(pairs.child, pairs.child[is_main])
+    is_free_parent = ~np.isin(pairs.parent, pairs.parent[is_main])
+    may_split = is_free_child & (pairs.cover_child >= params.split_min_cover)
+    may_merge = is_free_parent & (pairs.cover_parent >= params.merge_min_cover)
+    kind[_foremost(may_split, pairs.child, pairs.cover_child, pairs.overlap_m2)] = SPLIT
+    kind[_foremost(may_merge, pairs.parent, pairs.cover_parent, pairs.overlap_m2)] = MERGE
+    return kind
+
+
+def _foremost(
+    eligible: NDArray[np.bool_],
+    end: NDArray[np.int64],
+    cover: NDArray[np.float64],
+    overlap: NDArray[np.float64],
+) -> NDArray[np.int64]:
+    """Of the eligible pairs of each end, the row of that with most cover, then most overlap."""
+    rows = np.flatnonzero(eligible)
+    order = rows[np.lexsort((rows, -overlap[rows], -cover[rows]))]
+    return order[np.unique(end[order], return_index=True)[1]]
+
+
+def _give_main_to_largest(pairs: Candidates, kind: NDArray[np.str_], params: LinkParams) -> None:
+    """Let identity follow most shared area, in place: swap a main link with a larger relative.
+
+    What loses the main link becomes a merge or split itself if it is covered well enough.
+    """
+    _swap(pairs.child, pairs.overlap_m2, pairs.cover_parent, kind, MERGE, params.merge_min_cover)
+    _swap(pairs.parent, pairs.overlap_m2, pairs.cover_child, kind, SPLIT, params.split_min_cover)
+
+
+def _swap(
+    end: NDArray[np.int64],
+    overlap: NDArray[np.float64],
+    cover: NDArray[np.float64],
+    kind: NDArray[np.str_],
+    relative: str,
+    min_cover: float,
+) -> None:
+    main_of = {int(end[row]): int(row) for row in np.flatnonzero(kind == MAIN)}
+    rows = np.flatnonzero(kind == relative)
+    for row in rows[np.lexsort((rows, -overlap[rows]))]:
+        main = main_of.get(int(end[row]))
+        if main is not None and overlap[row] > overlap[main]:
+            kind[row], kind[main] = MAIN, relative if cover[main] >= min_cover else ""
+            main_of[int(end[row])] = int(row)
+
+
+def _confidence(
+    candidates: Candidates,
+    weight: NDArray[np.float64],
+    chosen: NDArray[np.int64],
+    kind: NDArray[np.str_],
+) -> NDArray[np.float64]:
+    rival = np.maximum(
+        _second_best(candidates.parent, weight), _second_best(candidates.child, weight)
+    )[chosen]
+    share = weight[chosen] / (weight[chosen] + rival)
+    cover = np.where(kind == SPLIT, candidates.cover_child[chosen], candidates.cover_parent[chosen])
+    return np.where(kind == MAIN, share, cover)
+
+
+def _second_best(end: NDArray[np.int64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """For each pair the largest weight among the other pairs with the same end; 0 if alone."""
+    order = np.lexsort((-weight, end))
+    first = np.r_[True, np.diff(end[order]) > 0] if len(end) else np.zeros(0, dtype=bool)
+    n = int(end.max()) + 1 if len(end) else 0
+    best, second = np.zeros(n), np.zeros(n)
+    best_row = np.full(n, -1)
+    best[end[order[first]]], best_row[end[order[first]]] = weight[order[first]], order[first]
+    follower = np.flatnonzero(~first & np.r_[False, first[:-1]]) if len(end) else []
+    second[end[order[follower]]] = weight[order[follower]]
+    return np.where(best_row[end] == np.arange(len(end)), second[end], best[end])

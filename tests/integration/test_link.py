@@ -1,0 +1,289 @@
+"""Four-season stories: what happened on the ground is what the store says."""
+
+import datetime as dt
+
+import pytest
+
+from rts_track.steps.linking import link
+from rts_track.track.params import LinkParams
+
+EVERYWHERE = (-2000, -2000, 2000, 2000)
+
+
+def looks_everywhere(story, *seasons, **more):
+    for season in seasons:
+        story.look(season, EVERYWHERE, **more)
+
+
+def test_a_slump_that_grows_is_one_track_through_all_seasons(story):
+    found = [story.slump(2018 + n, "a", (0, 0, 60 + 10 * n, 50)) for n in range(4)]
+    link(story.store)
+    assert len({story.track_of(footprint) for footprint in found}) == 1
+    (track,) = story.store.read("track").to_pylist()
+    assert (track["first_year"], track["last_year"], track["n_seasons_observed"]) == (2018, 2021, 4)
+    assert track["validity"] == "confirmed"
+    assert track["activity"] == "active"
+    kinds = {row["kind"] for row in story.store.read("link").to_pylist()}
+    assert kinds == {"main"}
+
+
+def test_a_season_hidden_by_cloud_is_not_a_vanished_slump(story):
+    looks_everywhere(story, 2018, 2020)
+    story.look(2019, (500, 500, 900, 900))
+    first = story.slump(2018, "a", (0, 0, 60, 50))
+    last = story.slump(2020, "a", (0, 0, 70, 50))
+    link(story.store)
+    assert story.track_of(first) == story.track_of(last)
+    assert story.states_of(first) == {2018: "observed", 2019: "unobserved", 2020: "observed"}
+
+
+def test_a_slump_missed_by_a_look_is_absent_and_stabilises_only_after_two(story):
+    looks_everywhere(story, 2018, 2019)
+    slump = story.slump(2018, "a", (0, 0, 60, 50))
+    link(story.store)
+    assert story.states_of(slump) == {2018: "observed", 2019: "absent"}
+    assert story.events_of(slump) == [("first_seen", 2018)]
+    (track,) = story.store.read("track").to_pylist()
+    assert track["activity"] == "unknown"
+    looks_everywhere(story, 2020)
+    link(story.store)
+    assert story.events_of(slump) == [("first_seen", 2018), ("stabilise", 2019)]
+    (track,) = story.store.read("track").to_pylist()
+    assert (track["activity"], track["activity_year"]) == ("stable", 2019)
+
+
+def test_assumed_looks_make_absent_but_neither_initiate_nor_stabilise(story):
+    looks_everywhere(story, 2017, 2018, 2019, 2020, basis="assumed")
+    slump = story.slump(2018, "a", (0, 0, 60, 50))
+    link(story.store)
+    assert story.states_of(slump) == {2018: "observed", 2019: "absent", 2020: "absent"}
+    assert story.events_of(slump) == [("first_seen", 2018)]
+
+
+def test_a_new_slump_where_the_season_before_was_looked_at_has_initiated(story):
+    looks_everywhere(story, 2018, 2019)
+    story.slump(2018, "old", (500, 500, 560, 550))
+    new = story.slump(2019, "new", (0, 0, 60, 50))
+    link(story.store)
+    (event,) = [
+        row
+        for row in story.store.read("event").to_pylist()
+        if row["track_id"] == story.track_of(new)
+    ]
+    assert event["kind"] == "initiate"
+    assert event["after_on"] == dt.date(2018, 8, 1)
+    assert event["before_on"] == dt.date(2019, 8, 1)
+
+
+def test_at_a_merge_the_parent_that_shares_most_area_keeps_its_id(story):
+    big = story.slump(2018, "big", (0, 0, 100, 60))
+    small = story.slump(2018, "small", (110, 0, 160, 60))
+    both = story.slump(2019, "both", (0, 0, 165, 60))
+    link(story.store)
+    assert story.track_of(both) == story.track_of(big) != story.track_of(small)
+    assert ("merge", 2019) in story.events_of(small)
+    tracks = {row["track_id"]: row for row in story.store.read("track").to_pylist()}
+    assert tracks[story.track_of(small)]["activity"] == "merged"
+    assert len({row["lineage_id"] for row in tracks.values()}) == 1
+    assert 2019 not in story.states_of(small)
+
+
+def test_at_a_split_the_child_that_shares_most_area_keeps_the_id(story):
+    whole = story.slump(2018, "whole", (0, 0, 160, 60))
+    big = story.slump(2019, "big", (0, 0, 90, 60))
+    small = story.slump(2019, "small", (105, 0, 160, 60))
+    link(story.store)
+    assert story.track_of(big) == story.track_of(whole)
+    assert story.events_of(small) == [("split", 2019)]
+    kinds = sorted(row["kind"] for row in story.store.read("link").to_pylist())
+    assert kinds == ["main", "split"]
+
+
+def test_the_newest_seasons_split_is_provisional_until_the_next_season_is_in(story):
+    story.slump(2018, "whole", (0, 0, 160, 60))
+    story.slump(2019, "big", (0, 0, 90, 60))
+    small = story.slump(2019, "small", (105, 0, 160, 60))
+    link(story.store)
+    provisional = {
+        row["track_id"] for row in story.store.read("track").to_pylist() if row["is_provisional"]
+    }
+    assert provisional == {story.track_of(small)}
+    story.slump(2020, "small", (105, 0, 160, 60))
+    link(story.store)
+    for table in ("track", "event", "link"):
+        assert not any(row["is_provisional"] for row in story.store.read(table).to_pylist())
+
+
+def test_neighbours_that_touch_are_not_relatives(story):
+    left = [story.slump(y, "l", (0, 0, 60, 50)) for y in (2018, 2019)]
+    right = [story.slump(y, "r", (58, 0, 120, 50)) for y in (2018, 2019)]
+    link(story.store)
+    assert {story.track_of(f) for f in left} != {story.track_of(f) for f in right}
+    assert story.store.count("link") == 2
+
+
+def test_the_same_slump_in_two_scenes_of_a_season_is_one_outline(story):
+    story.scene("coarse", 2018, gsd_m=10.0)
+    story.scene("fine", 2018, gsd_m=3.0)
+    one = story.slump(2018, "a", (0, 0, 60, 50), scene="coarse")
+    other = story.slump(2018, "a", (2, 0, 62, 50), scene="fine")
+    link(story.store)
+    (outline,) = story.store.read("outline").to_pylist()
+    assert outline["n_hits"] == 2
+    assert story.track_of(one) == story.track_of(other)
+    assert outline["gsd_m"] == 3.0
+    assert outline["area_m2"] == pytest.approx(3000, rel=1e-6)
+
+
+def test_two_footprints_of_one_scene_are_two_outlines(story):
+    story.scene("s", 2018)
+    story.slump(2018, "a", (0, 0, 60, 50), scene="s")
+    story.slump(2018, "b", (5, 0, 62, 50), scene="s")
+    link(story.store)
+    assert story.store.count("outline") == 2
+
+
+def test_landform_and_active_zone_at_one_place_are_two_tracks(story):
+    story.source("change", kind="active_zone")
+    scar = [story.slump(y, "a", (0, 0, 60, 50)) for y in (2018, 2019)]
+    zone = [story.slump(y, "z", (0, 0, 60, 50), source="change") for y in (2018, 2019)]
+    link(story.store)
+    assert len({story.track_of(f) for f in scar}) == len({story.track_of(f) for f in zone}) == 1
+    assert story.track_of(scar[0]) != story.track_of(zone[0])
+    assert story.store.count("link") == 2
+
+
+def test_another_sources_outline_of_the_place_rides_along_without_links(story):
+    story.source("coarse survey", gsd_m=10.0)
+    fine = [story.slump(y, "a", (0, 0, 60, 50)) for y in (2018, 2019)]
+    rider = story.slump(2019, "a", (1, 0, 63, 50), source="coarse survey")
+    link(story.store)
+    assert story.track_of(rider) == story.track_of(fine[0])
+    assert story.store.count("link") == 1
+    states = story.store.read("track_state", scope={"season_year": 2019}).to_pylist()
+    assert [(row["source"], row["n_outlines"]) for row in states] == [("survey", 2)]
+    later = story.slump(2020, "a", (0, 0, 64, 50))
+    link(story.store)
+    assert story.track_of(later) == story.track_of(fine[0])
+    assert story.store.count("link") == 2
+
+
+def test_a_clipped_slump_is_partial(story):
+    slump = story.slump(2018, "a", (0, 0, 60, 50), is_clipped=True)
+    link(story.store)
+    assert story.states_of(slump) == {2018: "partial"}
+
+
+def test_linking_twice_changes_nothing(story):
+    looks_everywhere(story, 2018, 2019, 2020)
+    for season in (2018, 2019):
+        story.slump(season, "a", (0, 0, 60, 50))
+        story.slump(season, "b", (200, 0, 260, 50))
+    assert link(story.store).first_season == 2018
+    before = story.everything()
+    runs = story.store.read("run").to_pylist()
+    assert link(story.store).first_season is None
+    assert story.everything() == before
+    assert story.store.read("run").to_pylist() == runs
+
+
+def grown(story, seasons):
+    """A row of slumps that grow, one that splits in 2019 and two that merge in 2020."""
+    for season in seasons:
+        age = season - 2017
+        for number in range(12):
+            west = 300 * number
+            story.slump(season, f"n{number}", (west, 0, west + 60 + 5 * age, 50))
+        if season < 2019:
+            story.slump(season, "s", (0, 500, 160, 560))
+        else:
+            story.slump(season, "s1", (0, 500, 90, 560))
+            story.slump(season, "s2", (105, 500, 160, 560))
+        if season < 2020:
+            story.slump(season, "m1", (500, 500, 600, 560))
+            story.slump(season, "m2", (605, 500, 660, 560))
+        else:
+            story.slump(season, "m", (500, 500, 665, 560))
+
+
+def test_appending_seasons_gives_the_same_as_linking_all_at_once(story):
+    for season in (2018, 2019, 2020, 2021):
+        grown(story, [season])
+        report = link(story.store)
+        assert (report.first_season, report.last_season) == (season, season)
+    appended = story.everything()
+    relinked = link(story.store, LinkParams(ambiguous_below=0.6000001))
+    assert relinked.first_season == 2018
+    again = story.everything()
+    assert again == appended
+
+
+def test_a_season_filled_in_later_keeps_every_track(story):
+    grown(story, [2018, 2020, 2021])
+    link(story.store)
+    before = {row["track_id"] for row in story.store.read("track").to_pylist()}
+    looks = story.everything()["track"]
+    grown(story, [2019])
+    link(story.store)
+    after = {row["track_id"] for row in story.store.read("track").to_pylist()}
+    assert before <= after
+    assert len(looks) == len(before)
+
+
+def test_an_earlier_season_added_later_takes_up_the_tracks_it_founds(story):
+    later = story.slump(2019, "a", (0, 0, 60, 50))
+    link(story.store)
+    track = story.track_of(later)
+    earlier = story.slump(2018, "a", (0, 0, 55, 50))
+    link(story.store)
+    assert story.track_of(earlier) == story.track_of(later) == track
+
+
+def test_tracks_found_to_be_one_slump_leave_an_alias(story):
+    story.look(2019, EVERYWHERE)
+    first = story.slump(2018, "a", (0, 0, 60, 50))
+    last = story.slump(2020, "a", (0, 0, 64, 50))
+    link(story.store)
+    gone = story.track_of(last)
+    assert gone != story.track_of(first)
+    story.slump(2019, "a", (0, 0, 62, 50))
+    link(story.store)
+    assert story.track_of(last) == story.track_of(first)
+    (alias,) = [
+        row for row in story.store.read("track_alias").to_pylist() if row["old_track_id"] == gone
+    ]
+    assert alias["track_id"] == story.track_of(first)
+    assert story.store.read("track", scope={"track_id": gone}).num_rows == 0
+
+
+def test_a_killed_link_leaves_the_store_as_it_was(story, monkeypatch):
+    story.slump(2018, "a", (0, 0, 60, 50))
+    story.slump(2019, "a", (0, 0, 64, 50))
+
+    def killed(*_args, **_more):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("rts_track.steps.linking.write_events", killed)
+        with pytest.raises(KeyboardInterrupt):
+            link(story.store)
+    assert story.store.count("outline") == story.store.count("track") == 0
+    link(story.store)
+    assert story.store.count("track") == 1
+
+
+def test_the_shift_between_two_scenes_is_estimated_and_corrected_for(story):
+    story.scene("s18", 2018)
+    story.scene("s19", 2019)
+    for number in range(10):
+        west, south = 300 * number, 40 * (number % 3)
+        story.slump(2018, f"{number}", (west, south, west + 80, south + 60), scene="s18")
+        box = (west + 9, south - 6, west + 89, south + 54)
+        story.slump(2019, f"{number}", box, scene="s19")
+    link(story.store)
+    (shift,) = story.store.read("scene_shift").to_pylist()
+    assert shift["is_applied"]
+    assert shift["n"] == 10
+    assert (shift["dx_m"] ** 2 + shift["dy_m"] ** 2) ** 0.5 == pytest.approx(117**0.5, rel=0.03)
+    for row in story.store.read("link").to_pylist():
+        assert row["iou"] == pytest.approx(1.0, abs=0.02)

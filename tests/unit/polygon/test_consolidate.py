@@ -1,0 +1,96 @@
+"""Footprints of several looks into outlines."""
+
+import numpy as np
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rts_track.polygon.consolidate import (
+    NO_SCENE,
+    SeasonFootprints,
+    consolidate,
+    count_covering,
+)
+
+
+def season(boxes, scenes, *, gsd_m=None, day=None, is_clipped=None):
+    n = len(boxes)
+    return SeasonFootprints(
+        geometry=np.array([shapely.box(*box) for box in boxes], dtype=object),
+        scene=np.array(scenes, dtype=np.int64),
+        gsd_m=np.array(gsd_m or [3.0] * n, dtype=float),
+        day=np.array(day or [0.0] * n, dtype=float),
+        is_clipped=np.array(is_clipped or [False] * n, dtype=bool),
+    )
+
+
+def outlines(footprints, n_looks=None):
+    looks = np.array(n_looks or [0] * len(footprints.geometry), dtype=np.int64)
+    return consolidate(footprints, looks, 0.5, 0.05)
+
+
+def test_an_outline_is_what_lies_inside_more_than_half_of_three_looks():
+    (outline,) = outlines(season([(0, 0, 10, 10), (2, 0, 12, 10), (4, 0, 14, 10)], [0, 1, 2]))
+    assert outline.geometry.equals(shapely.box(2, 0, 12, 10))
+    assert outline.members == (0, 1, 2)
+
+
+def test_of_two_looks_the_finer_is_followed_else_the_later():
+    boxes = [(0, 0, 10, 10), (1, 0, 11, 10)]
+    (finer,) = outlines(season(boxes, [0, 1], gsd_m=[10.0, 3.0]))
+    (later,) = outlines(season(boxes, [0, 1], day=[5.0, 1.0]))
+    assert (finer.follows, later.follows) == (1, 0)
+
+
+def test_of_two_looks_the_one_that_saw_the_whole_slump_is_followed():
+    boxes = [(0, 0, 6, 10), (0, 0, 10, 10)]
+    (outline,) = outlines(season(boxes, [0, 1], gsd_m=[3.0, 10.0], is_clipped=[True, False]))
+    assert outline.follows == 1
+
+
+def test_where_nothing_lies_inside_half_of_the_looks_the_median_member_stays():
+    boxes = [(0, 0, 10, 10), (0, 0, 10, 12), (0, 0, 10, 16)]
+    (outline,) = outlines(season(boxes, [0, 1, 2]), [7, 7, 7])
+    assert outline.follows == 1
+    assert len(outline.members) == 3
+
+
+def test_footprints_of_one_scene_are_never_joined():
+    assert len(outlines(season([(0, 0, 10, 10), (1, 0, 11, 10)], [0, 0]))) == 2
+
+
+def test_footprints_of_no_scene_are_outlines_already():
+    assert len(outlines(season([(0, 0, 10, 10), (0, 0, 10, 10)], [NO_SCENE, 0]))) == 2
+
+
+def test_neighbours_that_overlap_little_stay_apart():
+    assert len(outlines(season([(0, 0, 10, 10), (8, 0, 18, 10)], [0, 1]))) == 2
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 40), st.integers(0, 40), st.integers(0, 3)),
+        min_size=1,
+        max_size=12,
+    ),
+    st.randoms(use_true_random=False),
+)
+def test_every_footprint_is_in_exactly_one_outline_whatever_the_order(places, random):
+    boxes = [(x, y, x + 10, y + 10) for x, y, _ in places]
+    scenes = [scene for *_, scene in places]
+    found = outlines(season(boxes, scenes))
+    members = sorted(m for outline in found for m in outline.members)
+    assert members == list(range(len(boxes)))
+    assert all(outline.geometry.is_valid and outline.geometry.area > 0 for outline in found)
+
+
+@pytest.mark.parametrize(
+    ("look", "count", "touched"),
+    [((-1, -1, 11, 11), 1, True), ((0, 0, 5, 10), 0, True), ((50, 0, 60, 10), 0, False)],
+)
+def test_a_look_counts_only_where_it_covers(look, count, touched):
+    polygon = np.array([shapely.box(0, 0, 10, 10)], dtype=object)
+    counts, is_touched = count_covering(polygon, np.array([shapely.box(*look)]), 0.9)
+    assert (counts.tolist(), is_touched.tolist()) == ([count], [touched])

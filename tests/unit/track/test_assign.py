@@ -1,0 +1,110 @@
+"""Candidate pairs into links."""
+
+import numpy as np
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import linear_sum_assignment
+
+from rts_track.track.assign import best_one_to_one, link_seasons
+from rts_track.track.candidates import measure_pairs, near_enough, neighbours
+from rts_track.track.params import LinkParams
+
+PARAMS = LinkParams()
+FAR = np.array([-1_500_000.0, 1_200_000.0])
+
+
+def polygons(*boxes):
+    return np.array(
+        [shapely.transform(shapely.box(*box), lambda xy: xy + FAR) for box in boxes], dtype=object
+    )
+
+
+def links(parents, children):
+    parent, child = neighbours(parents, children, 13.0)
+    pairs = measure_pairs(parents, children, parent, child, np.zeros((len(parent), 2)))
+    found = link_seasons(near_enough(pairs, PARAMS), PARAMS)
+    return sorted(
+        zip(
+            found.pairs.parent.tolist(),
+            found.pairs.child.tolist(),
+            found.kind.tolist(),
+            strict=True,
+        )
+    )
+
+
+def test_a_slump_that_grew_is_linked_to_itself():
+    assert links(polygons((0, 0, 50, 50)), polygons((0, 0, 60, 55))) == [(0, 0, "main")]
+
+
+def test_a_neighbour_swallowed_whole_is_a_merge():
+    before = polygons((0, 0, 100, 60), (105, 0, 150, 60))
+    assert links(before, polygons((0, 0, 152, 60))) == [(0, 0, "main"), (1, 0, "merge")]
+
+
+def test_a_neighbour_merely_touched_is_no_relative():
+    before = polygons((0, 0, 60, 60), (60, 0, 120, 60))
+    after = polygons((0, 0, 64, 60), (64, 0, 120, 60))
+    assert links(before, after) == [(0, 0, "main"), (1, 1, "main")]
+
+
+def test_a_small_slump_wholly_inside_does_not_take_the_identity_of_a_larger_parent():
+    before = polygons((0, 0, 200, 60), (0, 62, 30, 92))
+    after = polygons((100, 0, 320, 60), (0, 500, 10, 510))
+    assert (0, 0, "main") in links(before, after)
+
+
+def test_slumps_that_do_not_overlap_but_lie_near_are_linked_with_little_weight():
+    assert links(polygons((0, 0, 50, 50)), polygons((55, 0, 100, 50))) == [(0, 0, "main")]
+    assert links(polygons((0, 0, 50, 50)), polygons((75, 0, 120, 50))) == []
+
+
+def test_the_assignment_is_the_best_there_is():
+    random = np.random.default_rng(4)
+    table = np.where(random.random((7, 9)) < 0.4, random.random((7, 9)), 0.0)
+    parent, child = np.nonzero(table)
+    chosen = best_one_to_one(parent, child, table[parent, child])
+    rows, columns = linear_sum_assignment(table, maximize=True)
+    assert np.isclose(table[parent[chosen], child[chosen]].sum(), table[rows, columns].sum())
+    assert len(set(parent[chosen])) == len(set(child[chosen])) == chosen.sum()
+
+
+boxes = st.lists(
+    st.tuples(
+        st.integers(0, 300), st.integers(0, 300), st.integers(10, 90), st.integers(10, 90)
+    ).map(lambda b: (b[0], b[1], b[0] + b[2], b[1] + b[3])),
+    min_size=1,
+    max_size=8,
+    unique=True,
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(boxes, boxes)
+def test_no_outline_has_two_main_links_and_splits_and_merges_hang_on_one(before, after):
+    found = links(polygons(*before), polygons(*after))
+    for end in (0, 1):
+        mains = [link[end] for link in found if link[2] == "main"]
+        assert len(mains) == len(set(mains))
+    pairs = [link[:2] for link in found]
+    assert len(pairs) == len(set(pairs))
+
+
+@settings(max_examples=60, deadline=None)
+@given(boxes)
+def test_seasons_that_are_the_same_link_each_slump_to_itself(before):
+    same = polygons(*before)
+    found = links(same, same)
+    mains = [(a, b) for a, b, kind in found if kind == "main"]
+    assert mains == [(row, row) for row in range(len(before))]
+
+
+@settings(max_examples=60, deadline=None)
+@given(boxes, boxes, st.tuples(st.integers(-5000, 5000), st.integers(-5000, 5000)))
+def test_moving_everything_changes_no_link(before, after, by):
+    def moved(shapes):
+        return [(w + by[0], s + by[1], e + by[0], n + by[1]) for w, s, e, n in shapes]
+
+    here = links(polygons(*before), polygons(*after))
+    assert links(polygons(*moved(before)), polygons(*moved(after))) == here
