@@ -160,6 +160,10 @@ def import_(
     strict: Annotated[
         bool, typer.Option("--strict", help="Store nothing if any outline is at fault.")
     ] = False,
+    faults: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(metavar="FILE", help="Write every repaired or skipped outline to this CSV."),
+    ] = None,
     store: StoreOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -167,6 +171,7 @@ def import_(
 
     Example: rts-track import slumps.shp --source mine --date-field date --scene-field image --gsd 3
     """
+    from rts_track.steps.import_report import import_lines, write_faults
     from rts_track.steps.importing import ImportRequest, import_footprints
 
     request = ImportRequest(
@@ -185,8 +190,10 @@ def import_(
     )
     with _open(store, may_create=True) as opened:
         report = import_footprints(opened, paths, request, progress=_progress(quiet))
-    for line in report.lines():
+    for line in import_lines(report):
         _say(line, quiet)
+    if faults:
+        write_faults(report, faults)
 
 
 @app.command()
@@ -214,7 +221,14 @@ def measure(store: StoreOption = None, quiet: QuietOption = False) -> None:
 
     with _open(store) as opened:
         report = measure_store(opened, progress=_progress(quiet))
-    _say(report.line(), quiet)
+    if report.run_id is None:
+        _say("nothing new to measure", quiet)
+    else:
+        _say(
+            f"measured {report.intervals:,} intervals, {report.trends:,} trends and"
+            f" {report.lineage_seasons:,} seasons of lineages",
+            quiet,
+        )
 
 
 @app.command()
@@ -244,16 +258,21 @@ def query(
     Example: rts-track query fastest-growers --param season=2020 --format csv
     """
     del quiet
-    from rts_track.query import ask, question_list, write_answer
+    from rts_track.answer import write_answer
+    from rts_track.query import ask, questions
     from rts_track.store.base import open_reader
 
     if name is None:
-        typer.echo(question_list())
+        for known in questions():
+            typer.echo(f"{known.name}: {known.question}")
+            for parameter in known.params:
+                need = "needed" if parameter.is_required else f"default {parameter.default}"
+                typer.echo(f"    {parameter.name} ({need}): {parameter.meaning}")
         return
     given = dict(_pair(text) for text in param or [])
     with open_reader(store_url(store)) as reader:
         answer = ask(reader, name, given)
-    write_answer(answer, format_.value, output)
+    write_answer(answer, format_.value, output or sys.stdout)
 
 
 @app.command()
@@ -333,13 +352,13 @@ def score(
 ) -> None:
     """Score links, events and identities against a known truth."""
     del quiet
-    from rts_track.query import write_answer
+    from rts_track.answer import write_answer
     from rts_track.steps.scoring import score as score_store
     from rts_track.store.base import open_reader
 
     with open_reader(store_url(store)) as reader:
         result = score_store(reader, truth)
-    write_answer(result.table(), format_.value, None)
+    write_answer(result.table(), format_.value, sys.stdout)
 
 
 @app.command()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -29,6 +31,7 @@ _TYPES = {
     "geometry": "geometry",
 }
 _STAGED = "staged_rows"
+_LOST_TABLE = re.compile(r'Table with name "?(?:\w+\.)?(\w+)"? does not exist')
 _Rows = TypeVar("_Rows", "pa.Table", "pa.RecordBatch")
 
 
@@ -54,7 +57,7 @@ class _DuckDBReader:
         schema = picked_schema(any_table(table), columns)
         with _one_line(self.url), self._connection.cursor() as cursor:
             cursor.execute("set timezone = 'UTC'")
-            for batch in cursor.execute(sql, params).to_arrow_reader(BATCH_ROWS):
+            for batch in _run(cursor, sql, params).to_arrow_reader(BATCH_ROWS):
                 yield _plain(batch).cast(schema)
 
     def read(
@@ -63,13 +66,13 @@ class _DuckDBReader:
         """The matching rows in the key's order, at once."""
         sql, params = _select(any_table(table), columns, scope)
         with _one_line(self.url):
-            rows = self._connection.execute(sql, params).to_arrow_table()
+            rows = _run(self._connection, sql, params).to_arrow_table()
         return _plain(rows).cast(picked_schema(any_table(table), columns))
 
     def query(self, sql: str, params: Mapping[str, Scalar] | None = None) -> pa.Table:
         """The rows of one portable statement over contract names; its parameters are `$name`."""
         with _one_line(self.url):
-            rows: pa.Table = self._connection.execute(sql, dict(params or {})).to_arrow_table()
+            rows: pa.Table = _run(self._connection, sql, params).to_arrow_table()
         return _plain(rows)
 
     def count(self, table: str) -> int:
@@ -90,7 +93,7 @@ class _DuckDBReader:
 
     def _number(self, sql: str, params: Mapping[str, object] | None = None) -> int:
         with _one_line(self.url):
-            row = self._connection.execute(sql, dict(params or {})).fetchone()
+            row = _run(self._connection, sql, params).fetchone()
         return int(row[0]) if row else 0
 
 
@@ -161,7 +164,8 @@ class DuckDBStore(_DuckDBReader):
             with _one_line(self.url):
                 self._connection.execute("commit")
         except BaseException:
-            self._connection.execute("rollback")
+            with suppress(duckdb.Error):  # a failed commit has rolled back by itself
+                self._connection.execute("rollback")
             raise
         finally:
             self._depth = 0
@@ -301,6 +305,23 @@ class ExportStore(_DuckDBReader):
         return cls(connection, f"parquet:///{path}")
 
 
+def _run(
+    connection: duckdb.DuckDBPyConnection, sql: str, params: Mapping[str, object] | None
+) -> duckdb.DuckDBPyConnection:
+    """The connection, after the statement.
+
+    DuckDB asks of each parameter whether it is pandas' NaT, and for that loads pandas where it is
+    installed: seconds, of which a question has tenths. So it finds none as long as it looks.
+    """
+    if "pandas" in sys.modules:
+        return connection.execute(sql, dict(params or {}))
+    sys.modules["pandas"] = None  # type: ignore[assignment]
+    try:
+        return connection.execute(sql, dict(params or {}))
+    finally:
+        del sys.modules["pandas"]
+
+
 def _qualified(table: Table) -> str:
     return f"{INTERNAL_SCHEMA}.{table.name}" if table.name in INTERNAL else table.name
 
@@ -353,7 +374,7 @@ def _select(
 
 
 def _plain(rows: _Rows) -> _Rows:
-    """The rows with geometry as plain WKB, without DuckDB's extension metadata."""
+    """The rows with geometry as plain WKB and decimals as floats: contract types, no others."""
     import pyarrow as pa
 
     fields, arrays = [], []
@@ -361,6 +382,8 @@ def _plain(rows: _Rows) -> _Rows:
         kind = field.type
         if isinstance(kind, pa.BaseExtensionType):
             array, kind = array.cast(kind.storage_type), kind.storage_type
+        if pa.types.is_decimal(kind):
+            array, kind = array.cast(pa.float64()), pa.float64()
         fields.append(pa.field(field.name, kind))
         arrays.append(array)
     return type(rows).from_arrays(arrays, schema=pa.schema(fields))
@@ -385,4 +408,9 @@ def _one_line(url: str) -> Iterator[None]:
             text = "another process is using this file; wait for it to end, or close it"
         elif "No space left" in str(error):
             text = "no space left on the disk"
+        elif "attached in read-only mode" in text:
+            text = "opened to be read only"
+        elif (lost := _LOST_TABLE.search(text)) and lost[1] in CONTRACT | INTERNAL:
+            mend = "export it again" if url.startswith("parquet:") else "run `rts-track init` on it"
+            text = f"holds no table {lost[1]}; {mend}"
         raise StoreError(f"{url}: {text}") from error

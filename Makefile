@@ -1,0 +1,50 @@
+# Two commands on a fresh Debian or Ubuntu with Python >= 3.11, git and make:
+#   make demo   sets up .venv and runs the whole job on a simulated history
+#   make test   sets up what is missing, PostGIS included, and runs every test
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
+POSTGIS := $(wildcard /usr/share/postgresql/*/extension/postgis.control \
+	$(shell pg_config --sharedir 2>/dev/null)/extension/postgis.control)
+
+.PHONY: demo test lint bench postgis clean
+
+demo: $(VENV)/.report
+	$(BIN)/rts-track demo demo
+
+test: $(VENV)/.dev postgis lint
+	RTS_TRACK_REQUIRE_POSTGIS=1 $(BIN)/pytest -n 2 --dist loadfile
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev postgis
+	$(BIN)/python benchmarks/load_postgis.py
+
+# The virtual environment, as pinned in requirements.txt; `-e` so that a checkout runs as it is.
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rts-track needs Python >= 3.11")'
+	$(PYTHON) -m venv $(VENV) || { $(SUDO) apt-get update && $(SUDO) apt-get install -y python3-venv && $(PYTHON) -m venv $(VENV); }
+
+$(VENV)/.report: requirements.txt pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --constraint requirements.txt --editable '.[report]'
+	touch $@
+
+$(VENV)/.dev: requirements.txt pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --constraint requirements.txt --editable '.[dev]'
+	touch $@
+
+# The server programs are enough: tests start a cluster of their own and stop it.
+postgis:
+ifeq ($(RTS_TRACK_TEST_DSN)$(POSTGIS),)
+	$(SUDO) apt-get update
+	DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y postgresql postgresql-postgis
+endif
+
+clean:
+	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,107 @@
+"""The whole job on a simulated history: what a newcomer sees first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rts_track.answer import table_lines
+from rts_track.errors import UsageError
+from rts_track.query import ask
+from rts_track.report.plots import plot_tracks
+from rts_track.simulate.files import write_history
+from rts_track.simulate.history import HistoryParams, simulate_history
+from rts_track.source.request import ImportRequest
+from rts_track.steps.exporting import export
+from rts_track.steps.import_report import import_lines
+from rts_track.steps.importing import import_footprints
+from rts_track.steps.linking import link
+from rts_track.steps.measuring import measure
+from rts_track.steps.progress import Progress, silent
+from rts_track.steps.scoring import score
+from rts_track.store.base import open_store
+
+if TYPE_CHECKING:
+    from rts_track.store.base import Store
+
+STORE_FILE = "demo.duckdb"
+SOURCE = "simulated survey"
+
+
+def run_demo(folder: Path, seed: int, *, progress: Progress = silent) -> Iterator[str]:
+    """Simulate, import, link, measure, export, score; lines that say what came of it.
+
+    Files in the folder that an earlier demo wrote are replaced.
+    """
+    params = HistoryParams()
+    yield (
+        f"A simulated history of {params.n_slumps} slumps over {params.n_seasons} seasons"
+        f" (seed {seed}), mapped by an imperfect survey:"
+    )
+    files = write_history(simulate_history(np.random.default_rng(seed), params), folder)
+    _forget_former(folder)
+    with open_store(_address(folder / STORE_FILE)) as store:
+        store.init()
+        request = ImportRequest(
+            source=SOURCE,
+            season_field=files.season_field,
+            date_field=files.date_field,
+            scene_field=files.scene_field,
+            id_field=files.id_field,
+            gsd_field=files.gsd_field,
+            looked_at=str(files.looks),
+        )
+        report = import_footprints(store, [files.footprints], request, progress=progress)
+        yield from (f"  {line}" for line in import_lines(report))
+        link(store, progress=progress)
+        measure(store, progress=progress)
+        yield from _summary(store, files.truth)
+        export(store, folder / "export", progress=progress)
+        picture = _picture(store, folder)
+    yield ""
+    yield "Files:"
+    yield f"  {folder / STORE_FILE}   everything, for `rts-track query --store {_address(folder / STORE_FILE)}`"
+    yield f"  {folder / 'export'}   every table as GeoParquet, for QGIS, DuckDB, Python or R"
+    yield f"  {picture}"
+
+
+def _summary(store: Store, truth: Path) -> Iterator[str]:
+    newest = int(store.query("select max(season_year) as season from outline")["season"][0].as_py())
+    (counted,) = store.query(
+        "select count(*) as n, count(*) filter (where validity = 'confirmed') as n_confirmed"
+        " from track"
+    ).to_pylist()
+    yield ""
+    yield f"{counted['n']:,} tracks, {counted['n_confirmed']:,} of them seen in two seasons or more"
+    happened = store.query(
+        "select kind, count(*) as n from event group by kind order by kind"
+    ).to_pylist()
+    yield "Events: " + ", ".join(f"{row['n']:,} {row['kind']}" for row in happened)
+    yield ""
+    yield f"Fastest growers of {newest}:"
+    fastest = ask(store, "fastest-growers", {"season": str(newest), "limit": "5"})
+    yield from (f"  {line}" for line in table_lines(fastest))
+    yield ""
+    yield "Scored against the truth:"
+    yield from (f"  {line}" for line in table_lines(score(store, truth).table()))
+
+
+def _picture(store: Store, folder: Path) -> str:
+    file = folder / "tracks.png"
+    try:
+        plot_tracks(store, file)
+    except UsageError as error:
+        return f"(no picture: {error})"
+    return f"{file}   the fastest growers through the seasons"
+
+
+def _forget_former(folder: Path) -> None:
+    for name in (STORE_FILE, f"{STORE_FILE}.wal"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _address(file: Path) -> str:
+    return f"duckdb:///{file}"

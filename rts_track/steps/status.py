@@ -1,0 +1,67 @@
+"""What a store holds, in a few lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from rts_track.store.statements import statement
+
+if TYPE_CHECKING:
+    from rts_track.store.base import Reader
+
+Row = dict[str, Any]
+
+
+def status_lines(reader: Reader) -> Iterator[str]:
+    """Lines that say what the store holds, what failed, and what is still to be done."""
+    yield f"store     {reader.url}"
+    sources = _rows(reader, "status_sources")
+    for row in sources:
+        yield f"source    {_source_line(row)}"
+    if not sources:
+        yield "source    none yet; `rts-track import` takes in outlines"
+        return
+    for row in _rows(reader, "status_looks"):
+        yield (
+            f"looks     {row['n_looks']:,} {row['basis']} ({row['kind']}), "
+            f"{_years(row)}{_failed(row['n_failed'])}"
+        )
+    for row in _rows(reader, "status_tracks"):
+        yield (
+            f"tracks    {row['n_tracks']:,} ({row['kind']}): {row['n_confirmed']:,} confirmed,"
+            f" {row['n_tentative']:,} seen in one season; {row['n_active']:,} active,"
+            f" {row['n_stable']:,} stable, {row['n_merged']:,} merged, {_years(row)}"
+        )
+    for row in _rows(reader, "status_runs"):
+        ended = "" if row["finished_at"] else " (not finished)"
+        yield f"last run  {row['step']:<8} {row['started_at']:%Y-%m-%d %H:%M} UTC{ended}"
+    yield from _todo(_rows(reader, "status_todo")[0])
+
+
+def _source_line(row: Row) -> str:
+    name = f"{row['source']} ({row['kind']}, by {row['mapper']})"
+    if row["n_footprints"]:
+        return f"{name}: {row['n_footprints']:,} footprints, {_years(row)}"
+    return f"{name}: no footprints"
+
+
+def _years(row: Row) -> str:
+    first, last = row["first_year"], row["last_year"]
+    return f"{first}" if first == last else f"{first}-{last}"
+
+
+def _failed(count: int) -> str:
+    return f", {count:,} failed" if count else ""
+
+
+def _todo(row: Row) -> Iterator[str]:
+    if row["n_unlinked"]:
+        yield f"to do     {row['n_unlinked']:,} footprints in no outline: `rts-track link`"
+    if row["n_unmeasured"]:
+        yield f"to do     {row['n_unmeasured']:,} tracks without growth: `rts-track measure`"
+
+
+def _rows(reader: Reader, name: str) -> list[Row]:
+    rows: list[Row] = reader.query(statement(name)).to_pylist()
+    return rows

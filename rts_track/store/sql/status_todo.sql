@@ -1,0 +1,32 @@
+-- One row: what waits for a step. A superseded footprint whose feature has a successor waits for
+-- nothing; a track seen whole in one season only has no growth to measure.
+with unlinked as (
+    select count(*) as n
+    from footprint f
+    where f.outline_id is null
+    and not exists (
+        select 1
+        from footprint g
+        where g.source = f.source
+        and g.source_feature_id = f.source_feature_id
+        and g.footprint_id <> f.footprint_id
+        and g.outline_id is not null
+    )
+),
+measurable as (
+    select track_id
+    from track_state
+    where state = 'observed'
+    group by track_id
+    having count(*) > 1
+),
+unmeasured as (
+    select count(*) as n
+    from measurable m
+    where not exists (select 1 from growth)
+)
+select
+    u.n as n_unlinked,
+    m.n as n_unmeasured
+from unlinked u
+cross join unmeasured m

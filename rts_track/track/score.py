@@ -1,0 +1,280 @@
+"""How well tracking recovered a known truth: links, events, identities.
+
+Both are brought to one graph of appearances (object, season) first; see `track.truth`. Truth is
+taken to be dense: what it does not say of a footprint that it names is not so.
+
+Links: a link is right if truth has an edge between its ends' nodes, whatever its kind. These are
+traccuracy's basic edge measures (https://github.com/live-image-tracking-tools/traccuracy) with
+this many-to-one matching of nodes. Consecutive links and those over a gap (its skip edges) are
+also told apart: a right link belongs where truth puts it, a wrong one where its own kind does.
+
+Events: an event is right if truth has one of the same kind for the same objects, at most
+`SEASON_TOLERANCE_YR` years off (traccuracy's frame buffer, for divisions); each true one is found
+once. A merge or split is of two objects, in either order: which one keeps the id is identity's
+affair. The object of a track is that of its outline in the season of the event or next after it;
+for merge and stabilise, that of its last outline before.
+
+Identity: a switch is a change of track between successive appearances of an object; as in the
+CLEAR MOT mismatch (Bernardin & Stiefelhagen 2008, doi 10.1155/2008/246309) there is none while
+the former track is still among those that the object's outlines belong to.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from rts_track.track.truth import (
+    GAP,
+    Edge,
+    Outlines,
+    Tracked,
+    Truth,
+    columns_of,
+    found_edges,
+    true_edges,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SEASON_TOLERANCE_YR = 1
+"""An event so many years off is still right: one missed outline delays what can be seen by one."""
+
+EVENT_KINDS = (
+    "initiate",
+    "first_seen",
+    "merge",
+    "split",
+    "stabilise",
+    "reactivate",
+    "reinitiate",
+)
+LINK_KINDS = ("main", "split", "merge", GAP, "fragment")
+
+_OF_LAST_OUTLINE = ("merge", "stabilise")
+"""Events that end a track: their object is that of its last outline before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """How many there truly are, how many were found, and how many of these are right."""
+
+    n_true: int = 0
+    n_found: int = 0
+    n_right: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        """Both together."""
+        return Tally(
+            n_true=self.n_true + other.n_true,
+            n_found=self.n_found + other.n_found,
+            n_right=self.n_right + other.n_right,
+        )
+
+    @property
+    def precision(self) -> float | None:
+        """Share of the found that is right; None if nothing was found."""
+        return self.n_right / self.n_found if self.n_found else None
+
+    @property
+    def recall(self) -> float | None:
+        """Share of the true that was found; None if there is nothing true."""
+        return self.n_right / self.n_true if self.n_true else None
+
+    @property
+    def f1(self) -> float | None:
+        """Harmonic mean of precision and recall; None if nothing is true and nothing found."""
+        n_both = self.n_true + self.n_found
+        return 2.0 * self.n_right / n_both if n_both else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """The measures; what each means says the head of this module.
+
+    `footprints`: those that truth names, those in outlines of the store, and those that are both;
+    the rest takes no part. `events` holds every kind of EVENT_KINDS.
+    """
+
+    footprints: Tally
+    consecutive: Tally
+    gap: Tally
+    events: Mapping[str, Tally]
+    n_appearances: int
+    n_id_switches: int
+
+    @property
+    def links(self) -> Tally:
+        """All links."""
+        return self.consecutive + self.gap
+
+    @property
+    def all_events(self) -> Tally:
+        """Events of every kind."""
+        return sum(self.events.values(), Tally())
+
+    @property
+    def id_switches_per_100(self) -> float | None:
+        """Identity switches per 100 appearances; None if no object appears."""
+        return 100.0 * self.n_id_switches / self.n_appearances if self.n_appearances else None
+
+    def rows(self) -> list[dict[str, object]]:
+        """The measures, one a row: measure, n_true, n_found, n_right, precision, recall, f1.
+
+        The last row has the identity switches instead: appearances as n_true, switches as
+        n_found, and per_100. What cannot be told is None.
+        """
+        tallies = {
+            "footprints": self.footprints,
+            "links": self.links,
+            "links, consecutive": self.consecutive,
+            "links, gap": self.gap,
+            "events": self.all_events,
+            **{f"events, {kind}": self.events[kind] for kind in EVENT_KINDS},
+        }
+        rows: list[dict[str, object]] = [
+            {
+                "measure": measure,
+                "n_true": tally.n_true,
+                "n_found": tally.n_found,
+                "n_right": tally.n_right,
+                "precision": tally.precision,
+                "recall": tally.recall,
+                "f1": tally.f1,
+                "per_100": None,
+            }
+            for measure, tally in tallies.items()
+        ]
+        switches = dict.fromkeys(rows[0]) | {
+            "measure": "identity switches",
+            "n_true": self.n_appearances,
+            "n_found": self.n_id_switches,
+            "per_100": self.id_switches_per_100,
+        }
+        return [*rows, switches]
+
+    def table(self) -> pa.Table:
+        """The rows as an Arrow table."""
+        import pyarrow as pa
+
+        whole = [(name, pa.int64()) for name in ("n_true", "n_found", "n_right")]
+        parts = [(name, pa.float64()) for name in ("precision", "recall", "f1", "per_100")]
+        schema = pa.schema([("measure", pa.string()), *whole, *parts])
+        return pa.Table.from_pylist(self.rows(), schema=schema)
+
+
+def score_tracking(
+    tracked: Tracked, truth: Truth, season_tolerance_yr: int = SEASON_TOLERANCE_YR
+) -> Score:
+    """How well what was tracked agrees with what is true; the order of rows means nothing."""
+    object_of = dict(columns_of(truth.footprint, "source_feature_id", "object_id"))
+    outlines = Outlines.of(tracked, object_of)
+    consecutive, gap = _score_links(
+        found_edges(tracked.link, outlines), true_edges(truth, tracked, object_of)
+    )
+    known = {
+        feature
+        for feature, outline in columns_of(tracked.footprint, "source_feature_id", "outline_id")
+        if outline is not None and feature is not None
+    }
+    n_appearances, n_id_switches = _count_switches(outlines)
+    return Score(
+        footprints=Tally(
+            n_true=len(object_of), n_found=len(known), n_right=len(known & object_of.keys())
+        ),
+        consecutive=consecutive,
+        gap=gap,
+        events=_score_events(tracked.event, truth.event, outlines, season_tolerance_yr),
+        n_appearances=n_appearances,
+        n_id_switches=n_id_switches,
+    )
+
+
+def _score_links(found: Mapping[Edge, bool], true: Mapping[Edge, bool]) -> tuple[Tally, Tally]:
+    """The tallies of consecutive links and of those over a gap."""
+    n_true = Counter(true.values())
+    n_right = Counter(true[edge] for edge in found if edge in true)
+    n_wrong = Counter(is_gap for edge, is_gap in found.items() if edge not in true)
+    consecutive, gap = (
+        Tally(
+            n_true=n_true[is_gap],
+            n_found=n_right[is_gap] + n_wrong[is_gap],
+            n_right=n_right[is_gap],
+        )
+        for is_gap in (False, True)
+    )
+    return consecutive, gap
+
+
+def _score_events(
+    found: pa.Table, true: pa.Table, outlines: Outlines, season_tolerance_yr: int
+) -> dict[str, Tally]:
+    true_years: dict[tuple[str, frozenset[str]], list[int]] = defaultdict(list)
+    found_years: dict[tuple[str, frozenset[str]], list[int]] = defaultdict(list)
+    n_true, n_found, n_right = Counter[str](), Counter[str](), Counter[str]()
+    columns = ("object_id", "related_object_id", "season_year", "kind")
+    for object_id, related, season_year, kind in columns_of(true, *columns):
+        n_true[kind] += 1
+        slumps = frozenset(each for each in (object_id, related) if each is not None)
+        true_years[kind, slumps].append(season_year)
+    for kind, season_year, objects in _found_events(found, outlines):
+        n_found[kind] += 1
+        if objects is not None:
+            found_years[kind, objects].append(season_year)
+    for (kind, slumps), years in true_years.items():
+        n_right[kind] += _n_paired(years, found_years[kind, slumps], season_tolerance_yr)
+    return {
+        kind: Tally(n_true=n_true[kind], n_found=n_found[kind], n_right=n_right[kind])
+        for kind in EVENT_KINDS
+    }
+
+
+def _found_events(
+    found: pa.Table, outlines: Outlines
+) -> Iterator[tuple[str, int, frozenset[str] | None]]:
+    """Kind, season and objects of each event whose tracks truth speaks of; None: of no slump."""
+    columns = ("track_id", "related_track_id", "season_year", "kind")
+    for track, related, season_year, kind in columns_of(found, *columns):
+        tracks = [each for each in (track, related) if each is not None]
+        if not all(outlines.has(each) for each in tracks):
+            continue
+        is_before = kind in _OF_LAST_OUTLINE
+        objects = [outlines.object_at(each, season_year, is_before=is_before) for each in tracks]
+        slumps = frozenset(each for each in objects if each is not None)
+        yield kind, season_year, slumps if None not in objects else None
+
+
+def _n_paired(true_years: list[int], found_years: list[int], tolerance_yr: int) -> int:
+    """The most pairs that lie no further apart, each year in one pair at most."""
+    waiting, n = sorted(found_years), 0
+    for year in sorted(true_years):
+        near = next((each for each in waiting if abs(each - year) <= tolerance_yr), None)
+        if near is not None:
+            waiting.remove(near)
+            n += 1
+    return n
+
+
+def _count_switches(outlines: Outlines) -> tuple[int, int]:
+    """How often objects appear with a track, and how often their track changes."""
+    seasons_of: dict[str, list[int]] = defaultdict(list)
+    for object_id, season_year in outlines.tracks_of:
+        if object_id is not None and isinstance(season_year, int):
+            seasons_of[object_id].append(season_year)
+    return (
+        sum(len(seasons) for seasons in seasons_of.values()),
+        sum(_switches(outlines, each, sorted(seasons)) for each, seasons in seasons_of.items()),
+    )
+
+
+def _switches(outlines: Outlines, object_id: str, seasons: list[int]) -> int:
+    carried = [outlines.largest_of[object_id, seasons[0]]]
+    for season_year in seasons[1:]:
+        node = (object_id, season_year)
+        is_still = carried[-1] in outlines.tracks_of[node]
+        carried.append(carried[-1] if is_still else outlines.largest_of[node])
+    return sum(before != after for before, after in pairwise(carried))
