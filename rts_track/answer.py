@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 from rts_track.errors import RtsTrackError, UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 FORMATS = ("table", "csv", "json", "parquet")
 """What an answer can be written as."""
@@ -145,12 +147,20 @@ def _rounded(value: float) -> str:
 def _in_brief(geometries: pa.ChunkedArray) -> list[str]:
     import shapely
 
-    shapes = shapely.from_wkb(geometries.to_numpy(zero_copy_only=False))
+    shapes = _shapes(geometries)
     counts = shapely.get_num_coordinates(shapes)
     return [
         "-" if shape is None else f"{shape.geom_type}, {count} vertices"
         for shape, count in zip(shapes, counts, strict=True)
     ]
+
+
+def _shapes(wkb: pa.Array | pa.ChunkedArray) -> NDArray[np.object_]:
+    """The geometries, None for null; Arrow's own way to numpy would load pandas."""
+    import numpy as np
+    import shapely
+
+    return np.asarray(shapely.from_wkb(np.array(wkb.to_pylist(), dtype=object)))
 
 
 def _is_number(type_: pa.DataType) -> bool:
@@ -179,8 +189,7 @@ def _csv_column(column: pa.Array) -> list[object]:
     if pa.types.is_binary(column.type):
         import shapely
 
-        shapes = shapely.from_wkb(column.to_numpy(zero_copy_only=False))
-        return list(shapely.to_wkt(shapes, rounding_precision=-1))
+        return list(shapely.to_wkt(_shapes(column), rounding_precision=-1))
     values: list[object] = column.to_pylist()
     if pa.types.is_boolean(column.type):
         return [None if value is None else str(value).lower() for value in values]
@@ -214,8 +223,8 @@ def _json_column(field: pa.Field, column: pa.Array) -> list[object]:
     if pa.types.is_binary(field.type):
         import shapely
 
-        shapes = shapely.from_wkb(column.to_numpy(zero_copy_only=False))
-        return [None if text is None else json.loads(text) for text in shapely.to_geojson(shapes)]
+        texts = shapely.to_geojson(_shapes(column))
+        return [None if text is None else json.loads(text) for text in texts]
     if (field.metadata or {}).get(b"type") == b"json":
         return [None if text is None else json.loads(text) for text in column.to_pylist()]
     return [_json_value(value) for value in column.to_pylist()]

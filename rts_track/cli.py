@@ -420,7 +420,10 @@ def _progress(quiet: bool) -> Progress:
     def shown(items: Iterable[Item], *, label: str, total: int | None = None) -> Iterable[Item]:
         from tqdm import tqdm
 
-        return tqdm(items, desc=label, total=total, delay=1.0, leave=False, file=sys.stderr)
+        bar: Iterable[Item] = tqdm(
+            items, desc=label, total=total, delay=1.0, leave=False, file=sys.stderr
+        )
+        return bar
 
     return shown
 

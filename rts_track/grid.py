@@ -85,10 +85,16 @@ def as_multipolygons(geometries: NDArray[np.object_]) -> NDArray[np.object_]:
 
 
 def densify(geometries: NDArray[np.object_], crs: str = LONLAT_CRS) -> NDArray[np.object_]:
-    """The geometries with edges of at most about a kilometre, in their own CRS."""
+    """The geometries with edges of at most about a kilometre, in their own CRS.
+
+    Polygons that cross themselves are mended first: GEOS would drop one of their lobes.
+    """
     is_geographic = pyproj.CRS.from_user_input(crs).is_geographic
     step = MAX_SEGMENT_M / 111_000.0 if is_geographic else MAX_SEGMENT_M
-    return np.asarray(shapely.segmentize(geometries, step), dtype=object)
+    mended = geometries.copy()
+    is_bad = ~shapely.is_valid(geometries) & ~shapely.is_missing(geometries)
+    mended[is_bad] = shapely.make_valid(geometries[is_bad], method="structure")
+    return np.asarray(shapely.segmentize(mended, step), dtype=object)
 
 
 def point_lonlat(
@@ -145,12 +151,11 @@ def perimeter_m(geometries: NDArray[np.object_]) -> NDArray[np.float64]:
     start = xy[:-1][same_ring]
     east, north = to_ground(step[:, 0], step[:, 1], start[:, 0], start[:, 1])
     owner = ring_owner[ring_of_vertex[:-1][same_ring]]
-    return np.bincount(owner, weights=np.hypot(east, north), minlength=len(geometries))
+    length_m = np.hypot(east, north)
+    return np.bincount(owner, length_m, len(geometries)).astype(np.float64)
 
 
-def _rings(
-    geometries: NDArray[np.object_],
-) -> tuple[NDArray[np.object_], NDArray[np.int64]]:
+def _rings(geometries: NDArray[np.object_]) -> tuple[NDArray[np.object_], NDArray[np.int64]]:
     parts, part_owner = shapely.get_parts(geometries, return_index=True)
     rings, ring_part = shapely.get_rings(parts, return_index=True)
     owner: NDArray[np.int64] = part_owner[ring_part].astype(np.int64)

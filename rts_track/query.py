@@ -14,7 +14,6 @@ A parameter without `= default` is required; the default `none` is null.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -24,7 +23,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from rts_track.contract import Column, ColumnType, Table, to_arrow_schema
-from rts_track.domain import canonical_json
 from rts_track.errors import UsageError
 from rts_track.resources import resource_folder
 
@@ -92,9 +90,19 @@ class Question:
 
     @property
     def answer_schema(self) -> pa.Schema:
-        """The answer's columns as Arrow, the same from every engine, units as metadata."""
-        return to_arrow_schema(
+        """The answer's columns as Arrow, the same from every engine, with units as metadata."""
+        import pyarrow as pa
+
+        described = to_arrow_schema(
             Table(name=self.name, meaning=self.grain, key=(), columns=self.columns)
+        )
+        return pa.schema(
+            [
+                field.with_metadata({**field.metadata, b"type": b"json"})
+                if column.type == "json"
+                else field
+                for field, column in zip(described, self.columns, strict=True)
+            ]
         )
 
 
@@ -139,8 +147,9 @@ def bind(question: Question, given: Mapping[str, str]) -> dict[str, Scalar]:
 def ask(reader: Reader, name: str, given: Mapping[str, str] | None = None) -> pa.Table:
     """The answer to the question of that name, columns as its `answer_schema` says.
 
-    Geometry is WKB of WGS 84 lon/lat, json is text with sorted keys. Rows come in the question's
-    order. UsageError for a wrong question or parameter, StoreError where the reader fails.
+    Geometry is WKB of WGS 84 lon/lat, json is text. Rows come in the question's order.
+
+    UsageError for a wrong question or parameter, StoreError where the reader fails.
     """
     asked = question(name)
     return _typed(reader.query(asked.sql, bind(asked, given or {})), asked)
@@ -265,22 +274,8 @@ _PARSERS: Mapping[str, Callable[[str], str | int | float | bool]] = {
 
 
 def _typed(answer: pa.Table, asked: Question) -> pa.Table:
-    """The answer with the declared columns and types, json written alike."""
-    import pyarrow as pa
-
-    schema = asked.answer_schema
-    typed = answer.select(schema.names).cast(schema)
-    for column in asked.columns:
-        if column.type == "json":
-            texts = [
-                None if text is None else canonical_json(json.loads(text))
-                for text in typed[column.name].to_pylist()
-            ]
-            index = schema.get_field_index(column.name)
-            field = schema.field(index)
-            field = field.with_metadata({**field.metadata, b"type": b"json"})
-            typed = typed.set_column(index, field, pa.array(texts, pa.string()))
-    return typed
+    """The answer with the declared columns and types."""
+    return answer.select(asked.answer_schema.names).cast(asked.answer_schema)
 
 
 _PAGE_HEAD = """\

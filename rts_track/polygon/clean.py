@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 MIN_AREA_M2 = 0.01
 """Anything smaller is no area: a square of the 0.1 m to which an outline's identity is rounded."""
 
+FLATNESS = 1e-12
+"""Area over squared length of rings below which a polygon is a line, but for rounding errors."""
+
 _POLYGONAL = (
     shapely.GeometryType.POLYGON,
     shapely.GeometryType.MULTIPOLYGON,
@@ -110,7 +113,21 @@ def _first_faults(geometries: NDArray[np.object_]) -> NDArray[np.object_]:
     fault[shapely.is_empty(geometries)] = "empty geometry"
     fault[shapely.is_missing(geometries)] = "no geometry"
     fault[_has_nonfinite(geometries)] = "NaN or infinite coordinate"
+    sound = np.flatnonzero(fault == None)  # noqa: E711  elementwise
+    fault[sound[_is_flat(geometries[sound])]] = "zero area"
     return fault
+
+
+def _is_flat(geometries: NDArray[np.object_]) -> NDArray[np.bool_]:
+    """Whether all vertices lie on a line, in their own CRS: carried over, the line may bend.
+
+    The lobes of a figure of eight may cancel each other without its being flat.
+    """
+    least = FLATNESS * shapely.length(geometries) ** 2
+    is_flat = shapely.area(geometries) <= least
+    rebuilt = shapely.make_valid(geometries[is_flat], method="structure")
+    is_flat[is_flat] = shapely.area(rebuilt) <= least[is_flat]
+    return np.asarray(is_flat)
 
 
 def _has_nonfinite(geometries: NDArray[np.object_]) -> NDArray[np.bool_]:
@@ -190,8 +207,10 @@ def _joined(
         shapely.multipolygons(parts, indices=owner, out=whole)
     several = np.flatnonzero(shapely.get_num_geometries(whole) > 1)
     joined = grid.to_metric(whole[several], grid.METRIC_CRS)
-    is_overlapping = ~shapely.is_valid(joined)
-    joined[is_overlapping] = shapely.make_valid(joined[is_overlapping], method="structure")
+    is_invalid = ~shapely.is_valid(joined)
+    joined[is_invalid] = shapely.make_valid(joined[is_invalid], method="structure")
+    lost_m2 = shapely.area(whole[several]) - shapely.area(joined)
+    is_overlapping = is_invalid | (lost_m2 > grid.SEAM_GRID_M * shapely.length(joined))
     whole[several] = grid.as_multipolygons(joined)
     were_overlapping = np.zeros(count, dtype=bool)
     were_overlapping[several] = is_overlapping

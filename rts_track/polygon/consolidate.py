@@ -99,7 +99,8 @@ def same_place_groups(
     is_same = shared >= min_iomin * np.minimum(area[left], area[right])
     left, right = left[is_same], right[is_same]
     edges = coo_array((np.ones(len(left)), (left, right)), shape=(n, n))
-    return connected_components(edges, directed=False)[1].astype(np.int64)
+    number: NDArray[np.int64] = connected_components(edges, directed=False)[1].astype(np.int64)
+    return number
 
 
 def count_covering(
@@ -159,7 +160,8 @@ def _inside_at_least(polygons: list[shapely.Geometry], count: int) -> shapely.Ge
 def _without_slivers(region: shapely.Geometry, sliver_frac: float) -> NDArray[np.object_]:
     parts = shapely.get_parts(region)
     area = shapely.area(parts)
-    return parts[(area > 0) & (area >= sliver_frac * area.max(initial=0.0))]
+    is_part = (area > 0) & (area >= sliver_frac * area.max(initial=0.0))
+    return np.asarray(parts[is_part], dtype=object)
 
 
 def _better_look(footprints: SeasonFootprints, members: NDArray[np.int64]) -> list[Consensus]:
@@ -225,4 +227,5 @@ def _shares_most(of: NDArray[np.object_], among: NDArray[np.object_]) -> NDArray
         return np.empty(0, dtype=np.int64)
     shared = shapely.area(shapely.intersection(of[:, None], among[None, :]))
     near = -shapely.distance(of[:, None], among[None, :])
-    return np.where(shared.max(axis=1) > 0, shared.argmax(axis=1), near.argmax(axis=1))
+    most = np.where(shared.max(axis=1) > 0, shared.argmax(axis=1), near.argmax(axis=1))
+    return np.asarray(most, dtype=np.int64)

@@ -109,9 +109,10 @@ def _valley_sides(rng: Generator, params: HistoryParams) -> tuple[Shore, Shore]:
 
 def _shore(line: NDArray[np.float64]) -> Shore:
     """The shore along that line, with upslope to its left."""
-    whole = shapely.LineString(line)
-    at_m = np.arange(0.0, shapely.length(whole), SHORE_STEP_M)
-    xy = shapely.get_coordinates(shapely.line_interpolate_point(whole, at_m))
+    steps_m = np.linalg.norm(np.diff(line, axis=0), axis=1)
+    along_m = np.r_[0.0, np.cumsum(steps_m)]
+    at_m = np.arange(0.0, along_m[-1], SHORE_STEP_M)
+    xy = np.column_stack([np.interp(at_m, along_m, line[:, axis]) for axis in (0, 1)])
     return Shore(xy=xy, upslope=_left_of(np.gradient(xy, axis=0)))
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
 
-    from rts_track.simulate.life import Slump
+    from rts_track.simulate.meeting import Slump
     from rts_track.simulate.params import HistoryParams
 
 _MIDDLE_OF_SEASON = (8, 1)

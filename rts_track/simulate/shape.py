@@ -56,6 +56,7 @@ def grow(
     Its toe stays where it is; what it covered it still covers.
     """
     xy, normal = vertices(shapely.segmentize(polygon, VERTEX_STEP_M))
+    normal = _smoothed(normal)
     facing = normal @ heading
     ahead = (1.0 - side_frac) * np.clip(facing, 0.0, None)[:, None] * heading
     aside = side_frac * np.clip(1.0 + facing, 0.0, 1.0)[:, None] * normal
@@ -114,6 +115,16 @@ def largest(geometry: shapely.Geometry) -> shapely.Polygon:
     if not parts:
         return shapely.Polygon()
     return _filled(max(parts, key=lambda part: float(shapely.area(part))))
+
+
+def _smoothed(normal: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The unit vectors averaged along the ring: a headwall retreats as a front, not in fingers."""
+    weights = (1.0, 2.0, 3.0, 2.0, 1.0)
+    summed = sum(
+        (weight * np.roll(normal, lag, axis=0) for lag, weight in enumerate(weights, start=-2)),
+        np.zeros_like(normal),
+    )
+    return np.asarray(summed / np.maximum(np.linalg.norm(summed, axis=1, keepdims=True), 1e-9))
 
 
 def _filled(polygon: shapely.Polygon) -> shapely.Polygon:

@@ -92,9 +92,17 @@ def look_id_of(source: str, unit: str, season_year: int, basis: str) -> str:
 class Inventory:
     """The files of one source, and how to understand them.
 
-    `describe` raises ValueError for a feature that must be skipped, LeftOut for one that is no
-    footprint. `has_gsd` says whether descriptions tell pixel sizes. `used_fields` are not repeated among a footprint's attributes. `looks` are those
-    known beforehand; `repaired` and `skipped` tell of faults in the files that describe them.
+    Attributes:
+        facts: what is known of the source.
+        describe: what a row says; raises ValueError for a feature that must be skipped, LeftOut
+            for one that is no footprint.
+        files: files with footprints.
+        id_field: field that holds the features' ids.
+        has_gsd: whether descriptions tell pixel sizes.
+        used_fields: fields that are not repeated among a footprint's attributes.
+        looks: looks that are known beforehand.
+        repaired: faults that were mended in the files that tell of looks.
+        skipped: areas in those files that could not be used.
     """
 
     facts: SourceFacts

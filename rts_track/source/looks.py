@@ -50,13 +50,16 @@ def read_areas(file: VectorFile) -> tuple[list[Area], list[Fault], list[Fault]]:
     repaired: list[Fault] = []
     skipped: list[Fault] = []
     for batch in file.batches():
-        cleaned = clean(_densified(read_wkb(batch.wkb)[0], file.crs), file.crs)
+        drawn, _ = read_wkb(batch.wkb)
+        dense = _densified(drawn, file.crs)
+        was_mended = shapely.is_valid(dense) & ~shapely.is_valid(drawn)
+        cleaned = clean(dense, file.crs)
         for at, (row, geometry) in enumerate(zip(batch.rows, cleaned.geometry, strict=True)):
             name = f"{file.stem}:{batch.first_row + at}"
             if geometry is None:
                 skipped.append(Fault(name, str(cleaned.fault[at])))
                 continue
-            if cleaned.was_invalid[at]:
+            if cleaned.was_invalid[at] or was_mended[at]:
                 repaired.append(Fault(name, "self-intersection repaired"))
             areas.append(Area(name=name, row=row, geometry=geometry))
     if not areas:
@@ -243,16 +246,13 @@ def area_lonlat(geometry: shapely.Geometry) -> shapely.Geometry:
 
 
 def _densified(geometries: NDArray[np.object_], crs: str) -> NDArray[np.object_]:
-    """Edges cut to a kilometre, except where a polygon jumps from 179.9 to -179.9 degrees."""
+    """Edges cut to a kilometre, save of a polygon that jumps from 179.9 to -179.9 degrees."""
+    bounds = shapely.bounds(geometries)
+    is_dense = np.isfinite(bounds).all(axis=1) & (shapely.area(geometries) > 0.0)
     if pyproj.CRS.from_user_input(crs).is_geographic:
-        bounds = shapely.bounds(geometries)
-        is_short = ~(bounds[:, 2] - bounds[:, 0] > 180.0)
-    else:
-        is_short = np.ones(len(geometries), dtype=bool)
-    is_finite = np.isfinite(shapely.bounds(geometries)).all(axis=1)
+        is_dense &= bounds[:, 2] - bounds[:, 0] <= 180.0
     dense = geometries.copy()
-    chosen = is_short & is_finite
-    dense[chosen] = grid.densify(geometries[chosen], crs)
+    dense[is_dense] = grid.densify(geometries[is_dense], crs)
     return dense
 
 

@@ -21,6 +21,7 @@ import shapely
 
 import rts_track
 from rts_track import grid
+from rts_track.contract import CONTRACT
 from rts_track.domain import canonical_json, digest
 from rts_track.growth.history import Members
 from rts_track.growth.intervals import Intervals, find_intervals
@@ -155,10 +156,9 @@ class _UnitRows:
 
 
 def _common_inputs(store: Store, params: GrowthParams) -> _Common:
-    sources = store.read("source", ["source", "delineation_sigma_m"])
-    applied = store.read(
-        "scene_shift", ["scene_a", "scene_b", "dx_m", "dy_m"], {"is_applied": True}
-    )
+    sources = _read(store, "source", ("source", "delineation_sigma_m"))
+    columns = ("scene_a", "scene_b", "dx_m", "dy_m")
+    applied = _read(store, "scene_shift", columns, {"is_applied": True})
     shifts = {
         (row["scene_a"], row["scene_b"]): (row["dx_m"], row["dy_m"]) for row in applied.to_pylist()
     }
@@ -173,7 +173,7 @@ def _units(store: Store) -> dict[str, pa.Table]:
 
     The number of units is a power of two, so that more tracks seldom change what is in which.
     """
-    tracks = store.read("track", list(_TRACK))
+    tracks = _read(store, "track", _TRACK)
     if tracks.num_rows == 0:
         return {}
     n = 1
@@ -189,17 +189,28 @@ def _units(store: Store) -> dict[str, pa.Table]:
 def _read_unit(store: Store, tracks: pa.Table, *, is_all: bool) -> _UnitRows:
     """The unit's rows; `is_all`: there is no other unit, so that nothing need be picked."""
     of_tracks: Where | None = None if is_all else {"track_id": tracks["track_id"].to_pylist()}
-    outlines = store.read("outline", list(_OUTLINE), of_tracks)
+    outlines = _read(store, "outline", _OUTLINE, of_tracks)
     of_outlines: Where | None = (
         None if is_all else {"from_outline_id": outlines["outline_id"].to_pylist()}
     )
     return _UnitRows(
         tracks=tracks,
         outlines=outlines,
-        links=store.read("link", list(_LINK), of_outlines),
-        states=store.read("track_state", list(_STATE), of_tracks),
-        events=store.read("event", list(_EVENT), of_tracks),
+        links=_read(store, "link", _LINK, of_outlines),
+        states=_read(store, "track_state", _STATE, of_tracks),
+        events=_read(store, "event", _EVENT, of_tracks),
     )
+
+
+def _read(
+    store: Store, table: str, columns: tuple[str, ...], scope: Where | None = None
+) -> pa.Table:
+    """The rows in an order that is the same in every engine, whatever its collation.
+
+    Sums depend on the order of their terms in the last digit.
+    """
+    key = [(name, "ascending") for name in CONTRACT[table].key]
+    return store.read(table, columns, scope).sort_by(key)
 
 
 def _forget(store: Store, gone_units: Iterable[str]) -> Written:

@@ -71,8 +71,11 @@ def _of(history: ChainHistory) -> dict[str, str]:
 def _claims(store: Store, history: ChainHistory) -> Iterator[Claim]:
     """What the chains' outlines were registered under before."""
     for season, found in sorted(history.seasons.items()):
-        scope = {"kind": history.kind, "season_year": season}
-        rows = store.read("outline", ["outline_id", "track_id", "geometry"], scope)
+        rows = store.read(
+            "outline",
+            ["outline_id", "track_id", "geometry"],
+            {"kind": history.kind, "season_year": season},
+        )
         track_of = dict(
             zip(rows["outline_id"].to_pylist(), rows["track_id"].to_pylist(), strict=True)
         )

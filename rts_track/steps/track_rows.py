@@ -88,7 +88,8 @@ def write_links(
         rows = found.filter(pa.compute.equal(found["to_year"], season))
         scope = {"to_year": season}
         store.sync("link", _with_former_runs(rows, store.read("link", scope=scope)), scope)
-    return found.num_rows
+    n_links: int = found.num_rows
+    return n_links
 
 
 def write_states(

@@ -73,20 +73,15 @@ _SESSION = """
 """
 _STAGE = sql.SQL("create temporary table staged_rows ({columns}) on commit drop")
 _COPY = sql.SQL("copy staged_rows ({given}) from stdin (format binary)")
-_UPSERT = sql.SQL(
-    """
-    with written as (
-      insert into {table} as t ({given})
-      select {given} from staged_rows
-      on conflict ({key}) do {action}
-      returning (xmax = 0) as is_added -- no earlier version of the row: it is new
-    )
-    select count(*) filter (where is_added), count(*) filter (where not is_added) from written
-    """
-)
-_UNLESS_SAME = sql.SQL("update set {assignments} where {differs}")
 _UPDATE = sql.SQL(
     "update {table} t set {assignments} from staged_rows s where {same_key} and ({differs})"
+)
+_INSERT = sql.SQL(
+    """
+    insert into {table} ({given})
+    select {given} from staged_rows s
+    where not exists (select from {table} t where {same_key})
+    """
 )
 _REMOVE = sql.SQL(
     """
@@ -257,15 +252,8 @@ class PostGISStore:
     def update(self, table: str, rows: pa.Table) -> int:
         """Set the given columns of the rows with these keys; how many changed."""
         declared = any_table(table)
-        values = _values(declared, rows.schema.names)
-        statement = _UPDATE.format(
-            table=_qualified(declared),
-            assignments=_assignments(values, "s"),
-            same_key=_same_key(declared),
-            differs=_differs(values, "s"),
-        )
         with self.transaction(), self._staged(declared, rows):
-            return self._connection.execute(statement).rowcount
+            return self._change(declared, rows.schema.names)
 
     def sync(self, table: str, rows: pa.Table, scope: Where) -> Written:
         """Make the rows of `table` that match `scope` exactly these."""
@@ -316,18 +304,29 @@ class PostGISStore:
                     copy.write_row(row)
 
     def _merge(self, table: Table, names: Sequence[str]) -> Written:
-        """Upsert what is staged."""
-        values = _values(table, names)
-        action: sql.Composable = sql.SQL("nothing")
-        if values:
-            action = _UNLESS_SAME.format(
-                assignments=_assignments(values, "excluded"), differs=_differs(values, "excluded")
-            )
-        statement = _UPSERT.format(
-            table=_qualified(table), given=_names(names), key=_names(table.key), action=action
+        """Upsert what is staged; the writer's lock keeps others from adding the same keys.
+
+        `insert ... on conflict` does the same in one statement, and takes a third longer for new
+        rows.
+        """
+        updated = self._change(table, names)
+        statement = _INSERT.format(
+            table=_qualified(table), given=_names(names), same_key=_same_key(table)
         )
-        (row,) = self._connection.execute(statement).fetchall()
-        return Written(added=row[0], updated=row[1])
+        return Written(added=self._connection.execute(statement).rowcount, updated=updated)
+
+    def _change(self, table: Table, names: Sequence[str]) -> int:
+        """Update the rows that differ from what is staged; how many."""
+        values = [table[name] for name in names if name not in table.key]
+        if not values:
+            return 0
+        statement = _UPDATE.format(
+            table=_qualified(table),
+            assignments=_assignments(values),
+            same_key=_same_key(table),
+            differs=_differs(values),
+        )
+        return self._connection.execute(statement).rowcount
 
     def _begin_session(self) -> None:
         """Set what every statement relies on; learn what the database lacks."""
@@ -389,30 +388,22 @@ def _qualified(table: Table) -> sql.Identifier:
     return sql.Identifier(INTERNAL_SCHEMA if table.name in INTERNAL else SCHEMA, table.name)
 
 
-def _values(table: Table, names: Sequence[str]) -> list[Column]:
-    """The columns of these names that are no part of the key."""
-    return [table[name] for name in names if name not in table.key]
-
-
 def _names(names: Sequence[str], *alias: str) -> sql.Composed:
     return sql.SQL(", ").join(sql.Identifier(*alias, name) for name in names)
 
 
-def _assignments(columns: Sequence[Column], incoming: str) -> sql.Composed:
+def _assignments(columns: Sequence[Column]) -> sql.Composed:
     return sql.SQL(", ").join(
-        sql.SQL("{} = {}").format(
-            sql.Identifier(column.name), sql.Identifier(incoming, column.name)
-        )
-        for column in columns
+        sql.SQL("{0} = s.{0}").format(sql.Identifier(column.name)) for column in columns
     )
 
 
-def _differs(columns: Sequence[Column], incoming: str) -> sql.Composed:
+def _differs(columns: Sequence[Column]) -> sql.Composed:
     """Whether any of the columns would change; json, which has no equality, by its text."""
-    forms = {"json": "{}::text is distinct from {}::text"}
+    forms = {"json": "t.{0}::text is distinct from s.{0}::text"}
     return sql.SQL(" or ").join(
-        sql.SQL(forms.get(column.type, "{} is distinct from {}")).format(
-            sql.Identifier("t", column.name), sql.Identifier(incoming, column.name)
+        sql.SQL(forms.get(column.type, "t.{0} is distinct from s.{0}")).format(
+            sql.Identifier(column.name)
         )
         for column in columns
     )

@@ -110,7 +110,7 @@ def _assign(
     table[row, column] = weight
     pair[row, column] = np.arange(len(parent))
     matched = pair[linear_sum_assignment(table, maximize=True)]
-    return matched[matched >= 0]
+    return np.asarray(matched[matched >= 0], dtype=np.int64)
 
 
 def _best(end: NDArray[np.int64], value: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -194,6 +194,6 @@ def _second_best(end: NDArray[np.int64], weight: NDArray[np.float64]) -> NDArray
     best, second = np.zeros(n), np.zeros(n)
     best_row = np.full(n, -1)
     best[end[order[first]]], best_row[end[order[first]]] = weight[order[first]], order[first]
-    follower = np.flatnonzero(~first & np.r_[False, first[:-1]]) if len(end) else []
+    follower = np.flatnonzero(~first & np.r_[False, first][:-1])
     second[end[order[follower]]] = weight[order[follower]]
     return np.where(best_row[end] == np.arange(len(end)), second[end], best[end])

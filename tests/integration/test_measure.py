@@ -673,3 +673,13 @@ def test_working_in_parts_gives_the_same_rows(told, monkeypatch):
         assert told.store.read(name).equals(whole[name]), name
     units = set(told.store.read("step_input", ["unit"])["unit"].to_pylist())
     assert len(units) == report.units, "the former unit is forgotten"
+
+
+def test_both_stores_hold_the_same_rows(duckdb_store, postgis_store):
+    held = []
+    for store in (duckdb_store, postgis_store):
+        tell_the_four_season_story(Told(store))
+        measure(store)
+        tables = (store.read(name) for name in ("growth", "trend", "lineage_state"))
+        held.append([sorted(table.to_pylist(), key=str) for table in tables])
+    assert held[0] == held[1]

@@ -163,7 +163,8 @@ def test_every_engine_s_own_types_become_the_declared_ones() -> None:
     reader = _Reader(pa.table(dict(reversed(columns.items()))))
     answer = ask(reader, "events", {"season": "2020"})
     assert answer.schema.equals(declared)
-    assert answer["evidence"].to_pylist() == ['{"a": 2, "b": 1}']
+    assert answer["evidence"].to_pylist() == ['{"b": 1, "a": 2}']
+    assert answer.schema.field("evidence").metadata[b"type"] == b"json"
     assert reader.params == {
         "kind": None,
         "event": None,

@@ -9,10 +9,10 @@ with current_footprint as (
             f.observed_from,
             f.observed_to,
             coalesce(f.scene_id, ''),
-            f.is_clipped,
-            s.delineation_sigma_m,
-            coalesce(s.recall, -1),
-            coalesce(f.prob_mean, -1)
+            cast(f.is_clipped as integer),
+            cast(s.delineation_sigma_m as decimal(18, 6)),
+            cast(coalesce(s.recall, -1) as decimal(18, 6)),
+            cast(coalesce(f.prob_mean, -1) as decimal(18, 6))
         ) as line
     from footprint f
     join source s on s.source = f.source
@@ -32,8 +32,8 @@ current_look as (
             l.from_on,
             l.to_on,
             l.basis,
-            l.looked_area_m2,
-            coalesce(s.recall, -1)
+            cast(l.looked_area_m2 as decimal(18, 3)),
+            cast(coalesce(s.recall, -1) as decimal(18, 6))
         ) as line
     from look l
     join source s on s.source = l.source
