@@ -259,7 +259,7 @@ def query(
     """
     del quiet
     from rts_track.answer import write_answer
-    from rts_track.query import ask, questions
+    from rts_track.query import ask, bind, question, questions
     from rts_track.store.base import open_reader
 
     if name is None:
@@ -270,6 +270,7 @@ def query(
                 typer.echo(f"    {parameter.name} ({need}): {parameter.meaning}")
         return
     given = dict(_pair(text) for text in param or [])
+    bind(question(name), given)  # a wrong name or parameter is told before the store is opened
     with open_reader(store_url(store)) as reader:
         answer = ask(reader, name, given)
     write_answer(answer, format_.value, output or sys.stdout)

@@ -54,8 +54,8 @@ whole_season as (
   where track_state.state = 'observed'
     and not track_state.is_clipped
 ),
--- growth also holds intervals since the first season: these are between successive seasons
-track_interval as (
+-- growth also holds intervals since the first season: wanted are those between successive seasons
+kept_interval as (
   select
     growth.*,
     coalesce(growth.group_id, growth.track_id) as unit_id,
@@ -63,11 +63,18 @@ track_interval as (
     kept_track.validity,
     kept_track.area_m2,
     kept_track.lon,
-    kept_track.lat
+    kept_track.lat,
+    whole_season.track_id is not null as is_successive,
+    count(*) over (
+      partition by
+        coalesce(growth.group_id, growth.track_id),
+        growth.from_year,
+        growth.to_year
+    ) as n_tracks
   from growth
   join kept_track
     on kept_track.track_id = growth.track_id
-  join whole_season
+  left join whole_season
     on whole_season.track_id = growth.track_id
     and whole_season.season_year = growth.to_year
     and whole_season.season_year_before = growth.from_year
@@ -76,38 +83,22 @@ track_interval as (
 ),
 latest_season as (
   select
-    max(track_interval.to_year) as season_year
-  from track_interval
-),
-group_size as (
-  select
-    growth.group_id,
-    growth.from_year,
-    growth.to_year,
-    count(*) as n_tracks
-  from growth
-  where growth.basis = 'group'
-  group by
-    growth.group_id,
-    growth.from_year,
-    growth.to_year
+    max(kept_interval.to_year) as season_year
+  from kept_interval
+  where kept_interval.is_successive
 ),
 -- a group's figures stand in a row of each of its tracks
 group_member as (
   select
-    track_interval.*,
-    coalesce(group_size.n_tracks, 1) as n_tracks,
+    kept_interval.*,
     row_number() over (
-      partition by track_interval.unit_id, track_interval.from_year
-      order by track_interval.area_m2 desc, track_interval.track_id collate "C"
+      partition by kept_interval.unit_id, kept_interval.from_year
+      order by kept_interval.area_m2 desc, kept_interval.track_id collate "C"
     ) as nth_member
-  from track_interval
+  from kept_interval
   join latest_season
-    on latest_season.season_year = track_interval.to_year
-  left join group_size
-    on group_size.group_id = track_interval.group_id
-    and group_size.from_year = track_interval.from_year
-    and group_size.to_year = track_interval.to_year
+    on latest_season.season_year = kept_interval.to_year
+  where kept_interval.is_successive
 ),
 grower as (
   select

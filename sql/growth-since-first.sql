@@ -39,99 +39,87 @@ whole_season as (
   where track_state.state = 'observed'
     and not track_state.is_clipped
 ),
-ranked_interval as (
+kept_interval as (
   select
     growth.*,
     coalesce(growth.group_id, growth.track_id) as unit_id,
-    row_number() over (
-      partition by growth.track_id
-      order by growth.to_year desc, growth.basis collate "C"
-    ) as nth
-  from growth
-  join whole_season
-    on whole_season.track_id = growth.track_id
-    and whole_season.season_year = growth.to_year
-    and whole_season.first_season_year = growth.from_year
-),
--- a group's figures stand in a row of each of its tracks
-group_member as (
-  select
-    ranked_interval.*,
     track.kind,
     track.validity,
     track.area_m2,
     track.lon,
     track.lat,
+    whole_season.track_id is not null as is_from_first,
     row_number() over (
-      partition by ranked_interval.unit_id, ranked_interval.from_year, ranked_interval.to_year
-      order by track.area_m2 desc, track.track_id collate "C"
-    ) as nth_member
-  from ranked_interval
-  join track
-    on track.track_id = ranked_interval.track_id
-  where ranked_interval.nth = 1
-    and track.validity <> 'retracted'
-),
-group_size as (
-  select
-    growth.group_id,
-    growth.from_year,
-    growth.to_year,
-    count(*) as n_tracks
+      partition by growth.track_id, whole_season.track_id is not null
+      order by growth.to_year desc, growth.basis collate "C"
+    ) as nth
   from growth
-  where growth.basis = 'group'
-  group by
-    growth.group_id,
-    growth.from_year,
-    growth.to_year
+  join track
+    on track.track_id = growth.track_id
+  left join whole_season
+    on whole_season.track_id = growth.track_id
+    and whole_season.season_year = growth.to_year
+    and whole_season.first_season_year = growth.from_year
+  where track.validity <> 'retracted'
+),
+-- a group's figures stand in a row of each of its tracks, whether or not it is their longest
+group_member as (
+  select
+    kept_interval.*,
+    kept_interval.is_from_first and kept_interval.nth = 1 as is_longest,
+    bool_or(kept_interval.is_from_first and kept_interval.nth = 1) over unit_rows as is_answer,
+    count(*) over unit_rows as n_tracks
+  from kept_interval
+  window unit_rows as (
+    partition by kept_interval.unit_id, kept_interval.from_year, kept_interval.to_year
+  )
 ),
 -- the child of a split has an interval of its own, and a part in that of its parent's group
-part_of_group as (
-  select distinct
-    growth.track_id
-  from growth
-  join group_member
-    on group_member.group_id = growth.group_id
-    and group_member.from_year = growth.from_year
-    and group_member.to_year = growth.to_year
-    and group_member.track_id <> growth.track_id
-  where group_member.nth_member = 1
+track_part as (
+  select
+    group_member.*,
+    bool_or(group_member.is_answer and not group_member.is_longest)
+      over (partition by group_member.track_id) as is_part_of_group,
+    row_number() over (
+      partition by
+        group_member.unit_id,
+        group_member.from_year,
+        group_member.to_year,
+        group_member.is_longest
+      order by group_member.area_m2 desc, group_member.track_id collate "C"
+    ) as nth_member
+  from group_member
 )
 select
-  group_member.kind,
-  group_member.validity,
-  group_member.track_id,
-  group_member.basis,
-  cast(coalesce(group_size.n_tracks, 1) as integer) as n_tracks,
-  part_of_group.track_id is not null as is_part_of_group,
-  group_member.from_year,
-  group_member.to_year,
-  group_member.from_on,
-  group_member.to_on,
-  group_member.years,
-  group_member.area_change_m2,
-  group_member.gained_m2,
-  group_member.lost_m2,
-  group_member.area_rate_m2_yr,
-  group_member.area_rate_sigma_m2_yr,
-  group_member.is_significant,
-  group_member.is_cross_source,
-  group_member.area_m2,
-  group_member.lon,
-  group_member.lat
-from group_member
+  track_part.kind,
+  track_part.validity,
+  track_part.track_id,
+  track_part.basis,
+  cast(track_part.n_tracks as integer) as n_tracks,
+  track_part.is_part_of_group,
+  track_part.from_year,
+  track_part.to_year,
+  track_part.from_on,
+  track_part.to_on,
+  track_part.years,
+  track_part.area_change_m2,
+  track_part.gained_m2,
+  track_part.lost_m2,
+  track_part.area_rate_m2_yr,
+  track_part.area_rate_sigma_m2_yr,
+  track_part.is_significant,
+  track_part.is_cross_source,
+  track_part.area_m2,
+  track_part.lon,
+  track_part.lat
+from track_part
 cross join asked
-left join group_size
-  on group_size.group_id = group_member.group_id
-  and group_size.from_year = group_member.from_year
-  and group_size.to_year = group_member.to_year
-left join part_of_group
-  on part_of_group.track_id = group_member.track_id
-where group_member.nth_member = 1
-  and (asked.kind is null or group_member.kind = asked.kind)
-  and group_member.area_m2 >= asked.min_area_m2
+where track_part.is_longest
+  and track_part.nth_member = 1
+  and (asked.kind is null or track_part.kind = asked.kind)
+  and track_part.area_m2 >= asked.min_area_m2
 order by
-  group_member.kind collate "C",
-  group_member.validity collate "C",
-  group_member.area_change_m2 desc,
-  group_member.track_id collate "C"
+  track_part.kind collate "C",
+  track_part.validity collate "C",
+  track_part.area_change_m2 desc,
+  track_part.track_id collate "C"

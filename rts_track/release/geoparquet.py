@@ -21,17 +21,13 @@ import pyproj
 import shapely
 
 from rts_track.contract import Table, to_arrow_schema
+from rts_track.release.ordering import Spool, hilbert_distance
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 GEOPARQUET_VERSION = "1.1.0"
 ROW_GROUP_ROWS = 25_000
-HELD_ROWS = 200_000
-"""A table with more rows than this is put in order on disk: bounds the memory of an export."""
-
-_HILBERT_BITS = 16
-"""Cells of 0.0055° x 0.0027°: finer than any row group is wide."""
 _BBOX = "bbox"
 _BBOX_TYPE = pa.struct(
     [pa.field(side, pa.float64(), nullable=False) for side in ("xmin", "ymin", "xmax", "ymax")]
@@ -79,27 +75,6 @@ def replacing(path: Path) -> Iterator[Path]:
         beside.unlink(missing_ok=True)
 
 
-def hilbert_distance(
-    lon: NDArray[np.float64], lat: NDArray[np.float64], bits: int = _HILBERT_BITS
-) -> NDArray[np.uint64]:
-    """Where each point in degrees lies along the Hilbert curve over the world, from 0.
-
-    The world is divided into 2^bits x 2^bits cells. Method: Warren (2013), Hacker's Delight,
-    2nd edition, ch. 16, "Distance from coordinates", here over arrays.
-    """
-    side = np.int64(1) << bits
-    x = np.clip((lon + 180.0) / 360.0 * side, 0, side - 1).astype(np.int64)
-    y = np.clip((lat + 90.0) / 180.0 * side, 0, side - 1).astype(np.int64)
-    distance = np.zeros(len(x), dtype=np.uint64)
-    for bit in reversed(range(bits)):
-        right, upper = x >> bit & 1, y >> bit & 1
-        distance = distance << np.uint64(2) | (3 * right ^ upper).astype(np.uint64)
-        is_turned, is_flipped = upper == 0, (upper == 0) & (right == 1)
-        x, y = np.where(is_flipped, side - 1 - x, x), np.where(is_flipped, side - 1 - y, y)
-        x, y = np.where(is_turned, y, x), np.where(is_turned, x, y)
-    return distance
-
-
 def _write_geo(
     path: Path,
     schema: pa.Schema,
@@ -110,13 +85,14 @@ def _write_geo(
     contents = _Contents(primary, geometry_columns)
     full = schema.append(pa.field(_BBOX, _BBOX_TYPE, nullable=schema.field(primary).nullable))
     distances = [np.empty(0, dtype=np.uint64)]
-    with _spool(path.with_name(f".{path.name}.rows")) as spool:
+    with Spool(path.with_name(f".{path.name}.rows")) as spool:
         for batch in batches:
             bounds = contents.note(batch)
             spool.add(_with_bbox(batch, full, bounds))
             distances.append(hilbert_distance(*_middle(bounds)))
         order = np.argsort(np.concatenate(distances), kind="stable")
-        return _write(path, full, _in_order(spool.batches(), order), contents.metadata())
+        ordered = spool.in_order(order, ROW_GROUP_ROWS)
+        return _write(path, full, ordered, contents.metadata())
 
 
 def _write(
@@ -194,60 +170,6 @@ class _Contents:
             "crs": _crs84(),
         }
         return column | ({"bbox": bounds.tolist()} if np.isfinite(bounds).all() else {})
-
-
-class _Spool:
-    """Batches to be read again in any order: in memory, or from HELD_ROWS on in a file."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._held: list[pa.RecordBatch] = []
-        self._n_rows = 0
-        self._writer: pa.ipc.RecordBatchFileWriter | None = None
-
-    def add(self, batch: pa.RecordBatch) -> None:
-        """Keep one more batch."""
-        self._n_rows += len(batch)
-        self._held.append(batch)
-        if self._n_rows <= HELD_ROWS:
-            return
-        if self._writer is None:
-            self._writer = pa.ipc.new_file(self._file, batch.schema)
-        for held in self._held:
-            self._writer.write_batch(held)
-        self._held = []
-
-    def batches(self) -> list[pa.RecordBatch]:
-        """All that was kept; what lies in the file is mapped, not read."""
-        if self._writer is None:
-            return self._held
-        self._writer.close()
-        reader = pa.ipc.open_file(pa.memory_map(str(self._file)))
-        return [reader.get_batch(number) for number in range(reader.num_record_batches)]
-
-
-@contextmanager
-def _spool(file: Path) -> Iterator[_Spool]:
-    """A spool whose file is gone at the end."""
-    try:
-        yield _Spool(file)
-    finally:
-        file.unlink(missing_ok=True)
-
-
-def _in_order(batches: list[pa.RecordBatch], order: NDArray[np.int64]) -> Iterator[pa.RecordBatch]:
-    """The batches' rows in the order of their numbers, ROW_GROUP_ROWS at a time."""
-    first_row = np.cumsum([0, *(len(batch) for batch in batches)])
-    for start in range(0, len(order), ROW_GROUP_ROWS):
-        rows = order[start : start + ROW_GROUP_ROWS]
-        gathered = np.sort(rows)
-        of_batch = np.searchsorted(first_row, gathered, side="right") - 1
-        picked = [
-            batches[number].take(pa.array(gathered[of_batch == number] - first_row[number]))
-            for number in np.unique(of_batch)
-        ]
-        table = pa.Table.from_batches(picked).combine_chunks()
-        yield from table.take(pa.array(np.searchsorted(gathered, rows))).to_batches()
 
 
 _TYPE_NAMES = {

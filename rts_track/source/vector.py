@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +21,6 @@ Row = dict[str, Any]
 READ_ROWS = 5_000
 """Features that are in memory at a time."""
 
-_SUFFIXES = (".shp", ".gpkg", ".geojson", ".fgb", ".kml", ".gml", ".parquet", ".geoparquet")
 _PARQUET = (".parquet", ".geoparquet")
 _POLYGONAL = ("Polygon", "Surface", "Unknown", "Collection")
 _FAULT_SUFFIX = "not a file of polygons that can be read"
@@ -83,23 +80,6 @@ class VectorFile:
         return ", ".join(self.fields) or "none"
 
 
-def find_files(paths: Sequence[str | Path]) -> list[Path]:
-    """The files meant by paths: folders stand for every file of polygons below them.
-
-    InputError for a path that is not there or a folder without such files; UsageError where two
-    files have the same name, so that their features' ids would be the same.
-    """
-    found = [file for path in paths for file in _files_at(Path(path))]
-    unique = list({file.resolve(): file for file in found}.values())
-    for one, other in pairwise(sorted(unique, key=lambda file: (file.stem, str(file)))):
-        if one.stem == other.stem:
-            raise UsageError(
-                f"{one} and {other} have the same name, which their features' ids begin with:"
-                " rename one, or import them apart as two sources"
-            )
-    return unique
-
-
 def open_vector(path: Path, layer: str | None = None) -> VectorFile:
     """The polygons of one file, its head read and found good.
 
@@ -114,36 +94,6 @@ def open_vector(path: Path, layer: str | None = None) -> VectorFile:
     if file.n_features == 0:
         raise InputError(f"{path}: holds no features")
     return file
-
-
-def files_digest(files: Sequence[Path]) -> str:
-    """SHA-256 over the files' names and contents, parts such as a shapefile's .dbf included."""
-    sha = hashlib.sha256()
-    for part in (part for file in files for part in _parts(file)):
-        sha.update(part.name.encode() + b"\0")
-        with part.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                sha.update(block)
-    return sha.hexdigest()
-
-
-def _files_at(path: Path) -> list[Path]:
-    if not path.exists():
-        raise InputError(f"{path}: no such file")
-    if not path.is_dir() or path.suffix.lower() == ".gdb":
-        return [path]
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES)
-    if not files:
-        raise InputError(f"{path}: no file of polygons in this folder ({', '.join(_SUFFIXES)})")
-    return files
-
-
-def _parts(file: Path) -> list[Path]:
-    if file.is_dir():
-        return sorted(part for part in file.rglob("*") if part.is_file())
-    if file.suffix.lower() == ".shp":
-        return sorted(part for part in file.parent.glob(f"{file.stem}.*") if part.is_file())
-    return [file]
 
 
 def _open_gdal(path: Path, layer: str | None) -> VectorFile:

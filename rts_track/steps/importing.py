@@ -8,7 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -16,23 +16,18 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from rts_track.errors import InputError, UsageError
+from rts_track.source.files import files_digest, find_files
 from rts_track.source.footprints import FootprintReading, LookedAt
-from rts_track.source.inventory import Fault, Inventory, LookArea
-from rts_track.source.looks import hull_looks, median_gsd_m, stated_area, stated_looks
+from rts_track.source.inventory import Fault, Inventory
+from rts_track.source.looks import stated_area
 from rts_track.source.readers import reader_for
 from rts_track.source.request import ImportRequest
 from rts_track.source.rows import footprint_schema
-from rts_track.source.vector import files_digest, find_files, open_vector
-from rts_track.steps.import_rows import (
-    drop_unchanged,
-    look_rows,
-    scene_rows,
-    settled_facts,
-    source_row,
-)
+from rts_track.source.vector import open_vector
+from rts_track.steps.import_rows import settled_facts, source_row
+from rts_track.steps.import_writing import Draft, Writing
 from rts_track.steps.progress import Progress, silent
 from rts_track.steps.runs import record_run, run_id_of
-from rts_track.steps.superseding import FORMER_COLUMNS, Superseding
 from rts_track.store.base import Written
 
 if TYPE_CHECKING:
@@ -42,9 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["Fault", "ImportReport", "ImportRequest", "import_footprints"]
 
 STEP = "import"
-WRITE_BATCHES = 4
-"""Batches that are written at a time: reading is heavier on memory than writing."""
-
 _SHOWN_FAULTS = 5
 
 _log = logging.getLogger(__name__)
@@ -83,42 +75,6 @@ class ImportReport:
     left_out: dict[str, int]
     scenes: Written
     looks: Written
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Draft:
-    """An inventory that was read: what it tells, and the file where its footprints wait.
-
-    `stems` names the file that each spooled batch came from.
-    """
-
-    inventory: Inventory
-    reading: FootprintReading
-    spool: Path
-    stems: tuple[str, ...]
-
-    @property
-    def n_groups(self) -> int:
-        """How many items `groups` has."""
-        return len(self._grouped())
-
-    def groups(self) -> Iterator[tuple[str, pa.Table]]:
-        """The footprints by some batches of one file at a time, and that file's name."""
-        with pa.OSFile(str(self.spool)) as file, pa.ipc.open_file(file) as spooled:
-            for numbers in self._grouped():
-                batches = [spooled.get_batch(number) for number in numbers]
-                yield self.stems[numbers[0]], pa.Table.from_batches(batches)
-
-    def _grouped(self) -> list[range]:
-        """The numbers of the batches that are written together."""
-        groups: list[range] = []
-        for number, stem in enumerate(self.stems):
-            last = groups[-1] if groups else None
-            if last and self.stems[last.start] == stem and len(last) < WRITE_BATCHES:
-                groups[-1] = range(last.start, number + 1)
-            else:
-                groups.append(range(number, number + 1))
-        return groups
 
 
 def import_footprints(
@@ -167,7 +123,7 @@ def import_footprints(
         run_id = run_id_of(STEP, params, inputs_sha256)
         with store.transaction():
             writings = [
-                _Writing(
+                Writing(
                     store=store,
                     draft=draft,
                     is_known=draft.inventory.facts.source in stored,
@@ -237,7 +193,7 @@ def _read(
     identities: dict[bytes, str],
     spool: Path,
     progress: Progress,
-) -> _Draft:
+) -> Draft:
     """Read the inventory's files, its footprints into the spool."""
     reading = FootprintReading(inventory, looked_at, identities)
     stems: list[str] = []
@@ -254,10 +210,10 @@ def _read(
                     stems.append(file.stem)
     facts = inventory.facts
     _log.info("source %s: %d features read", facts.source, reading.n_read)
-    return _Draft(inventory=inventory, reading=reading, spool=spool, stems=tuple(stems))
+    return Draft(inventory=inventory, reading=reading, spool=spool, stems=tuple(stems))
 
 
-def _refuse_faults(drafts: list[_Draft]) -> None:
+def _refuse_faults(drafts: list[Draft]) -> None:
     """InputError for the first faults, if there is any."""
     faults = [
         fault for draft in drafts for fault in (*draft.reading.skipped, *draft.reading.repaired)
@@ -268,97 +224,8 @@ def _refuse_faults(drafts: list[_Draft]) -> None:
         raise InputError(f"{len(faults)} features with faults, nothing stored: {shown}{more}")
 
 
-@dataclass(slots=True, kw_only=True)
-class _Writing:
-    """Puts one draft into the store, within a transaction, and counts."""
-
-    store: Store
-    draft: _Draft
-    is_known: bool
-    run_id: str
-    identities: dict[bytes, str]
-    n_footprints: int = 0
-    footprints: Written = field(default_factory=Written)
-    scenes: Written = field(default_factory=Written)
-    looks: Written = field(default_factory=Written)
-    n_superseded: int = 0
-
-    def write(self, looked_at: LookedAt, progress: Progress) -> _Writing:
-        """Source, scenes, looks, then footprints."""
-        facts, reading = self.draft.inventory.facts, self.draft.reading
-        self.store.upsert("source", source_row(facts, median_gsd_m(reading.gsd_m)))
-        looks = [*self.draft.inventory.looks, *self._assumed_looks(looked_at)]
-        scenes = scene_rows(self.store, self._source, reading.scenes, looks)
-        self.scenes = self.store.upsert("scene", scenes)
-        rows = drop_unchanged(self.store, "look", look_rows(looks, self.run_id), self.run_id)
-        self.looks = self.store.upsert("look", rows)
-        groups, n_groups = self.draft.groups(), self.draft.n_groups
-        for stem, rows in progress(groups, label=f"storing {self._source}", total=n_groups):
-            self._write_footprints(stem, rows)
-        self._supersede(progress)
-        return self
-
-    @property
-    def _source(self) -> str:
-        return self.draft.inventory.facts.source
-
-    def _assumed_looks(self, looked_at: LookedAt) -> list[LookArea]:
-        reading = self.draft.reading
-        if looked_at.stated is not None:
-            return stated_looks(self._source, looked_at.stated, reading.seasons)
-        return hull_looks(self._source, reading.hulls)
-
-    def _write_footprints(self, stem: str, rows: pa.Table) -> None:
-        self.n_footprints += rows.num_rows
-        column = pa.array([self.run_id] * rows.num_rows, pa.string())
-        rows = rows.append_column("run_id", column)
-        if self.is_known:
-            rows = self._without_other_files(stem, rows)
-            rows = drop_unchanged(self.store, "footprint", rows, self.run_id)
-        if rows.num_rows:
-            self.footprints += self.store.upsert("footprint", rows)
-
-    def _without_other_files(self, stem: str, rows: pa.Table) -> pa.Table:
-        """The rows less those that another file brought before: they keep that file's name."""
-        ids = rows["footprint_id"].to_pylist()
-        known = self.store.read(
-            "footprint", ["footprint_id", "source_feature_id"], {"footprint_id": ids}
-        )
-        elsewhere = {
-            row["footprint_id"]
-            for row in known.to_pylist()
-            if not str(row["source_feature_id"]).startswith(f"{stem}:")
-        }
-        return rows.filter(pa.array([one not in elsewhere for one in ids], pa.bool_()))
-
-    def _supersede(self, progress: Progress) -> None:
-        """Note which footprints give way to these; none of these does."""
-        if not self.is_known:
-            return
-        seasons: dict[str, set[int]] = {}
-        for (stem, season), _ in self.draft.reading.seasons:
-            seasons.setdefault(stem, set()).add(season)
-        superseding = Superseding(self.identities, seasons)
-        groups, n_groups = self.draft.groups(), self.draft.n_groups
-        for stem, rows in progress(groups, label=f"comparing {self._source}", total=n_groups):
-            names = rows["source_feature_id"].to_pylist()
-            scope = {"source": self._source, "source_feature_id": names}
-            superseding.compare(stem, rows, self.store.read("footprint", FORMER_COLUMNS, scope))
-            ids = rows["footprint_id"].to_pylist()
-            self.store.delete("superseded_footprint", {"footprint_id": ids})
-        former = superseding.superseded()
-        known = self.store.read("superseded_footprint", ["footprint_id"], {"footprint_id": former})[
-            "footprint_id"
-        ].to_pylist()
-        fresh = sorted(set(former) - set(known))
-        self.n_superseded = len(fresh)
-        if fresh:
-            new = pa.table({"footprint_id": fresh, "run_id": [self.run_id] * len(fresh)})
-            self.store.upsert("superseded_footprint", new)
-
-
 def _report(
-    run_id: str, files: list[VectorFile], drafts: list[_Draft], writings: list[_Writing]
+    run_id: str, files: list[VectorFile], drafts: list[Draft], writings: list[Writing]
 ) -> ImportReport:
     footprints, scenes, looks = Written(), Written(), Written()
     left_out: Counter[str] = Counter()

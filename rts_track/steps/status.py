@@ -34,8 +34,8 @@ def status_lines(reader: Reader) -> Iterator[str]:
             f" {row['n_stable']:,} stable, {row['n_merged']:,} merged, {_years(row)}"
         )
     for row in _rows(reader, "status_runs"):
-        ended = "" if row["finished_at"] else " (not finished)"
-        yield f"last run  {row['step']:<8} {row['started_at']:%Y-%m-%d %H:%M} UTC{ended}"
+        ended = "" if row["is_finished"] else " (not finished)"
+        yield f"last run  {row['step']:<8} {row['started_on']}{ended}"
     yield from _todo(_rows(reader, "status_todo")[0])
 
 

@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
 from rts_track import grid
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from numpy.typing import NDArray
 
 SAME_PLACE_M = 500.0
@@ -41,7 +41,7 @@ class Superseding:
         self._formers: dict[str, dict[str, bool]] = {}
 
     def compare(self, stem: str, rows: pa.Table, stored: pa.Table) -> None:
-        """Hold a file's incoming rows against what is stored under the same features' ids.
+        """Hold a file's incoming rows against what was stored under their features' ids before.
 
         Both have FORMER_COLUMNS.
         """
@@ -50,7 +50,7 @@ class Superseding:
             self._known_files.add(stem)
         at = {name: row for row, name in enumerate(_texts(rows, "source_feature_id"))}
         partner = [at[name] for name in _texts(stored, "source_feature_id")]
-        is_near = _distance_m(rows.take(partner), stored) <= SAME_PLACE_M
+        is_near = _distance_m(rows.take(pa.array(partner, pa.int64())), stored) <= SAME_PLACE_M
         formers = self._formers.setdefault(stem, {})
         for row, footprint_id in enumerate(_texts(stored, "footprint_id")):
             if not is_incoming[row]:

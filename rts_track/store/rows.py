@@ -36,11 +36,13 @@ def to_declared(table: Table, rows: pa.Table) -> pa.Table:
     """The rows with the declared types, without metadata.
 
     Raises:
-        StoreError: a column is not of the table, or holds what its type cannot.
+        StoreError: a key is missing, a column is not of the table, or holds what its type cannot.
     """
     import pyarrow as pa
 
     schema = to_arrow_schema(table)
+    if lost := [name for name in table.key if name not in rows.schema.names]:
+        raise StoreError(f"{table.name}: rows come without their key {lost[0]}")
     columns = {}
     for name in rows.schema.names:
         if name not in schema.names:

@@ -12,7 +12,7 @@ import pytest
 
 from rts_track.contract import CONTRACT, arrow_schema
 from rts_track.errors import RtsTrackError, StoreError
-from rts_track.release import geoparquet
+from rts_track.release import geoparquet, ordering
 from rts_track.steps.exporting import export
 from rts_track.steps.linking import link
 from rts_track.steps.measuring import measure
@@ -160,7 +160,7 @@ def test_a_store_that_changes_meanwhile_is_not_exported(story, folder):
 @pytest.mark.parametrize("store_url", ["duckdb"], indirect=True)
 def test_a_large_table_comes_out_whole(story, folder, monkeypatch):
     tell(story)
-    monkeypatch.setattr(geoparquet, "HELD_ROWS", 2)
+    monkeypatch.setattr(ordering, "HELD_ROWS", 2)
     monkeypatch.setattr(geoparquet, "ROW_GROUP_ROWS", 4)
     export(story.store, folder)
     written = pq.read_table(folder / "footprint.parquet").drop_columns("bbox")

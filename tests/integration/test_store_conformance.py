@@ -475,6 +475,11 @@ def test_a_column_of_another_table_is_refused(store: Store):
         store.upsert("region", region("a").append_column("colour", [["red"]]))
 
 
+def test_rows_without_their_key_are_refused(store: Store):
+    with pytest.raises(StoreError, match="region: rows come without their key region_set"):
+        store.upsert("region", region("a").drop(["region_set"]))
+
+
 def test_a_value_that_its_type_cannot_hold_is_refused(store: Store):
     strange = region("a").drop(["area_m2"]).append_column("area_m2", pa.array(["large"]))
     with pytest.raises(StoreError, match=r"region\.area_m2: "):

@@ -9,8 +9,8 @@ with ranked_run as (
 )
 select
     step,
-    started_at,
-    finished_at
+    cast(started_at as date) as started_on,
+    finished_at is not null as is_finished
 from ranked_run
 where rank = 1
 order by started_at, step

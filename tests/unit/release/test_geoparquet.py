@@ -15,8 +15,9 @@ import pytest
 import shapely
 
 from rts_track.contract import CONTRACT, arrow_schema
-from rts_track.release import geoparquet
-from rts_track.release.geoparquet import hilbert_distance, write_geoparquet, write_table
+from rts_track.release import geoparquet, ordering
+from rts_track.release.geoparquet import write_geoparquet, write_table
+from rts_track.release.ordering import hilbert_distance
 
 REGION = CONTRACT["region"]
 
@@ -161,7 +162,7 @@ def test_however_the_rows_come_and_wait_the_file_is_the_same(tmp_path, monkeypat
     monkeypatch.setattr(geoparquet, "ROW_GROUP_ROWS", 60)
     in_memory, on_disk = tmp_path / "in_memory.parquet", tmp_path / "on_disk.parquet"
     write_table(in_memory, REGION, rows.to_batches())
-    monkeypatch.setattr(geoparquet, "HELD_ROWS", 100)
+    monkeypatch.setattr(ordering, "HELD_ROWS", 100)
     write_table(on_disk, REGION, rows.to_batches(37))
     assert on_disk.read_bytes() == in_memory.read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == [
