@@ -6,9 +6,9 @@ import errno
 import logging
 import sys
 from collections.abc import Iterable
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -38,7 +38,7 @@ app = typer.Typer(
 )
 
 StoreOption = Annotated[
-    Optional[str],  # noqa: UP045 -- typer reads the annotation at run time
+    str | None,
     typer.Option(
         "--store",
         metavar="ADDRESS",
@@ -51,7 +51,7 @@ QuietOption = Annotated[
 ]
 
 
-class Reader(str, Enum):
+class Reader(StrEnum):
     """Who wrote the files."""
 
     vector = "vector"
@@ -61,14 +61,14 @@ class Reader(str, Enum):
     arts = "arts"
 
 
-class Kind(str, Enum):
+class Kind(StrEnum):
     """What the outlines are outlines of."""
 
     landform = "landform"
     active_zone = "active_zone"
 
 
-class Format(str, Enum):
+class Format(StrEnum):
     """How an answer is written."""
 
     table = "table"
@@ -105,44 +105,46 @@ def init(store: StoreOption = None, quiet: QuietOption = False) -> None:
 
 @app.command("import")
 def import_(
-    paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", help="Files, or folders of them.")
-    ],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Files, or folders of them.")],
     reader: Annotated[Reader, typer.Option(help="Who wrote the files.")] = Reader.vector,
     source: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(help="Name of the inventory or model; one name, one way of mapping."),
     ] = None,
     kind: Annotated[
-        Optional[Kind],  # noqa: UP045
+        Kind | None,
         typer.Option(help="Whole scars, or the zones where they are changing."),
     ] = None,
     season_field: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(metavar="FIELD", help="Field that holds the season's year."),
     ] = None,
     date_field: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(metavar="FIELD", help="Field that holds the image's date."),
     ] = None,
     scene_field: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(metavar="FIELD", help="Field that names the image an outline was drawn on."),
     ] = None,
     id_field: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(metavar="FIELD", help="Field that holds the outline's id in the source."),
     ] = None,
     gsd: Annotated[
-        Optional[float],  # noqa: UP045
+        float | None,
         typer.Option(metavar="METRES", help="Pixel size of the images."),
     ] = None,
     gsd_field: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(metavar="FIELD", help="Field that holds the pixel size, in metres."),
     ] = None,
+    layer: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Layer to read of files that hold several."),
+    ] = None,
     delineation_sigma: Annotated[
-        Optional[float],  # noqa: UP045
+        float | None,
         typer.Option(
             metavar="METRES",
             help="How far outlines as a whole lie off, 1 sigma.",
@@ -153,7 +155,8 @@ def import_(
         str,
         typer.Option(
             metavar="FILE|hull|none",
-            help="What was searched: polygons in a file; or, assumed, the hull of each file's"
+            help="What was searched: image footprints in a file that has the scene field (a"
+            " measurement); or, assumed, other polygons in a file, or the hull of each file's"
             " outlines per season plus 500 m; or nothing known.",
         ),
     ] = "none",
@@ -161,7 +164,7 @@ def import_(
         bool, typer.Option("--strict", help="Store nothing if any outline is at fault.")
     ] = False,
     faults: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(metavar="FILE", help="Write every repaired or skipped outline to this CSV."),
     ] = None,
     store: StoreOption = None,
@@ -176,6 +179,7 @@ def import_(
 
     request = ImportRequest(
         reader=reader.value,
+        layer=layer,
         source=source,
         kind=kind.value if kind else None,
         season_field=season_field,
@@ -234,18 +238,18 @@ def measure(store: StoreOption = None, quiet: QuietOption = False) -> None:
 @app.command()
 def query(
     name: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Argument(metavar="NAME", help="The question; without it, all are listed."),
     ] = None,
     param: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Option("--param", "-p", metavar="NAME=VALUE", help="A parameter of the question."),
     ] = None,
     format_: Annotated[
         Format, typer.Option("--format", "-f", help="How the answer is written.")
     ] = Format.table,
     output: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option("--output", "-o", help="Write the answer to this file."),
     ] = None,
     store: StoreOption = None,
@@ -258,16 +262,14 @@ def query(
     Example: rts-track query fastest-growers --param season=2020 --format csv
     """
     del quiet
+    _do_without_pandas()
     from rts_track.answer import write_answer
-    from rts_track.query import ask, bind, question, questions
+    from rts_track.query import ask, bind, question, question_lines
     from rts_track.store.base import open_reader
 
     if name is None:
-        for known in questions():
-            typer.echo(f"{known.name}: {known.question}")
-            for parameter in known.params:
-                need = "needed" if parameter.is_required else f"default {parameter.default}"
-                typer.echo(f"    {parameter.name} ({need}): {parameter.meaning}")
+        for line in question_lines():
+            typer.echo(line)
         return
     given = dict(_pair(text) for text in param or [])
     bind(question(name), given)  # a wrong name or parameter is told before the store is opened
@@ -297,12 +299,16 @@ def region(
     set_: Annotated[str, typer.Option("--set", metavar="NAME", help="Name of the set.")],
     code_field: Annotated[str, typer.Option(metavar="FIELD", help="Field of the region's code.")],
     name_field: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(metavar="FIELD", help="Field of the region's name."),
     ] = None,
     parent_field: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(metavar="FIELD", help="Field of the code of the region it belongs to."),
+    ] = None,
+    layer: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Layer of a file that holds several."),
     ] = None,
     store: StoreOption = None,
     quiet: QuietOption = False,
@@ -318,6 +324,7 @@ def region(
             code_field,
             name_field=name_field,
             parent_field=parent_field,
+            layer=layer,
             progress=_progress(quiet),
         )
     for line in report.lines():
@@ -328,6 +335,7 @@ def region(
 def status(store: StoreOption = None, quiet: QuietOption = False) -> None:
     """Say what the store holds and what is still to do."""
     del quiet
+    _do_without_pandas()
     from rts_track.steps.status import status_lines
     from rts_track.store.base import open_reader
 
@@ -377,7 +385,7 @@ def demo(
         typer.echo(line)
 
 
-def _version(wanted: bool) -> None:  # noqa: FBT001 -- a typer callback
+def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"rts-track {rts_track.__version__}")
         raise typer.Exit
@@ -402,6 +410,11 @@ def _open(store: str | None, *, may_create: bool = False) -> Store:
     if may_create and url.startswith("duckdb:"):
         opened.init()
     return opened
+
+
+def _do_without_pandas() -> None:
+    """Keep DuckDB and pyarrow from loading pandas, which they try: it takes seconds."""
+    sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -26,6 +26,12 @@ SEAM_GRID_M = 1e-3
 MAX_SEGMENT_M = 1000.0
 """Edges of large areas (looks, regions) are divided to this length before they change CRS."""
 
+_PLANE_M = 2e7
+_SEAM = shapely.LineString([(0.0, 0.0), (0.0, _PLANE_M)])
+"""The 180th meridian; eastern longitudes have x > 0."""
+_EASTERN = shapely.box(0.0, -_PLANE_M, _PLANE_M, _PLANE_M)
+_WESTERN = shapely.box(-_PLANE_M, -_PLANE_M, 0.0, _PLANE_M)
+_AROUND_POLE = shapely.Point(0.0, 0.0).buffer(1.0)
 _SEMI_MAJOR_M = 6378137.0
 _ECCENTRICITY_2 = 0.00669437999014
 
@@ -47,22 +53,21 @@ def to_metric(geometries: NDArray[np.object_], crs: str = LONLAT_CRS) -> NDArray
     moved = _carry(geometries, transformer(crs, METRIC_CRS))
     is_split = (shapely.get_num_geometries(moved) > 1) & _touches_seam(moved)
     if is_split.any():
-        moved[is_split] = [
-            shapely.union_all(shapely.get_parts(geometry), grid_size=SEAM_GRID_M)
-            for geometry in moved[is_split]
-        ]
+        moved[is_split] = [_joined_at_seam(geometry) for geometry in moved[is_split]]
     return moved
 
 
 def to_lonlat(geometries: NDArray[np.object_]) -> NDArray[np.object_]:
-    """The EPSG:6931 polygons as valid WGS 84 MultiPolygons, split at the antimeridian."""
+    """The EPSG:6931 polygons as valid WGS 84 MultiPolygons, split at the antimeridian.
+
+    They may lie around the pole: the metre about it, which has no longitude, is left out.
+    """
     if len(geometries) == 0:
         return np.empty(0, dtype=object)
     lonlat = _carry(geometries, transformer(METRIC_CRS, LONLAT_CRS))
-    bounds = shapely.bounds(lonlat)
-    crosses = bounds[:, 2] - bounds[:, 0] > 180.0
+    crosses = shapely.intersects(geometries, _SEAM)
     if crosses.any():
-        lonlat[crosses] = [_split_at_antimeridian(geometry) for geometry in lonlat[crosses]]
+        lonlat[crosses] = [_split_at_antimeridian(geometry) for geometry in geometries[crosses]]
     is_bad = ~shapely.is_valid(lonlat)
     if is_bad.any():
         lonlat[is_bad] = shapely.make_valid(lonlat[is_bad], method="structure")
@@ -176,19 +181,36 @@ def _touches_seam(geometries: NDArray[np.object_]) -> NDArray[np.bool_]:
     return np.asarray((bounds[:, 0] <= near) & (bounds[:, 2] >= -near) & (bounds[:, 3] > 0.0))
 
 
+def _joined_at_seam(geometry: shapely.Geometry) -> shapely.Geometry:
+    """The EPSG:6931 polygon with those of its parts joined that meet at the 180th meridian."""
+    parts = shapely.get_parts(geometry)
+    is_near = _touches_seam(parts)
+    joined = shapely.union_all(parts[is_near], grid_size=SEAM_GRID_M)
+    if is_near.all():
+        return joined
+    return shapely.MultiPolygon([*parts[~is_near], *shapely.get_parts(joined)])
+
+
 def _split_at_antimeridian(geometry: shapely.Geometry) -> shapely.Geometry:
-    """The lon/lat polygon that crosses 180 degrees, cut there into its two sides."""
-    xy = shapely.get_coordinates(geometry)
-    xy[:, 0] = np.where(xy[:, 0] < 0.0, xy[:, 0] + 360.0, xy[:, 0])
-    whole = shapely.make_valid(shapely.set_coordinates(geometry, xy), method="structure")
-    west = shapely.clip_by_rect(whole, 0.0, -90.0, 180.0, 90.0)
-    east = shapely.clip_by_rect(whole, 180.0, -90.0, 360.0, 90.0)
-    shifted = shapely.transform(east, lambda vertex: vertex - [360.0, 0.0])
-    return shapely.MultiPolygon(
-        [
-            part
-            for side in (west, shifted)
-            for part in shapely.get_parts(side)
-            if part.geom_type == "Polygon"
-        ]
-    )
+    """The EPSG:6931 polygon as lon/lat, cut along the 180th meridian.
+
+    Each half of the plane has longitudes of one sign; the halves are joined again where they
+    meet at 0 degrees.
+    """
+    if not shapely.is_valid(geometry):
+        geometry = shapely.make_valid(geometry, method="structure")
+    without_pole = shapely.difference(geometry, _AROUND_POLE)
+    halves = []
+    for sign, half_plane in ((1.0, _EASTERN), (-1.0, _WESTERN)):
+        parts = shapely.get_parts(shapely.intersection(without_pole, half_plane))
+        is_wide = shapely.area(parts) > SEAM_GRID_M * shapely.length(parts)
+        half = _carry(parts[is_wide], transformer(METRIC_CRS, LONLAT_CRS))
+        halves.append(_with_longitudes_of(sign, half))
+    return shapely.union_all(shapely.make_valid(np.concatenate(halves), method="structure"))
+
+
+def _with_longitudes_of(sign: float, geometries: NDArray[np.object_]) -> NDArray[np.object_]:
+    """The lon/lat geometries of one half of the plane; on its edge 180 may have come as -180."""
+    xy = shapely.get_coordinates(geometries)
+    xy[:, 0] = sign * np.abs(xy[:, 0])
+    return np.asarray(shapely.set_coordinates(geometries, xy))

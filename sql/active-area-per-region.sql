@@ -12,12 +12,12 @@
 --   kind: text: landform or active zone
 --   season_year: int: the season
 --   looked_area_m2: double [m2]: area looked at, measured or assumed; 0: nothing is known of looks
---   n_active: int: confirmed slumps detected where was looked at
+--   n_active: int: confirmed slumps detected in the area looked at
 --   n_partial: int: of them, those cut or not wholly looked at: their area is a lower bound
 --   active_area_m2: double [m2]: their area
 --   active_m2_per_km2: double [m2/km2]: their area per area looked at; empty where that is 0
 --   active_per_1000_km2: double [1/(1000 km2)]: their number per area looked at; empty where that is 0
---   n_tentative: int: tentative slumps (seen in one season) detected where was looked at; in none of the figures above
+--   n_tentative: int: tentative slumps (seen in one season) detected there; in none of the figures above
 --   tentative_area_m2: double [m2]: their area
 --   n_outside_looks: int: slumps, tentative ones too, with an outline where nothing is known of looks; in none of the figures above
 --   outside_looks_area_m2: double [m2]: their area
@@ -127,9 +127,19 @@ place_slump as (
     season_slump.season_year
 ),
 place_season as (
-  select region_set, region_code, kind, season_year from place_look
+  select
+    region_set,
+    region_code,
+    kind,
+    season_year
+  from place_look
   union
-  select region_set, region_code, kind, season_year from place_slump
+  select
+    region_set,
+    region_code,
+    kind,
+    season_year
+  from place_slump
 )
 select
   place.region_set,

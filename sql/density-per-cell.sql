@@ -11,11 +11,11 @@
 --   cell_lat: double [degrees north]: south-west corner of the cell
 --   looked_area_m2: double [m2]: area of the cell that was looked at; 0: nothing is known of looks
 --   looked_frac: double [1]: its share of the cell; empty where nothing is known of looks
---   n_tracks: int: confirmed slumps detected where was looked at; a slump's cell is that of its last outline
+--   n_tracks: int: confirmed slumps detected in the area looked at; a slump's cell is that of its last outline
 --   area_m2: double [m2]: their area
 --   tracks_per_100_km2: double [1/(100 km2)]: their number per area looked at; empty where that is 0
 --   area_m2_per_km2: double [m2/km2]: their area per area looked at; empty where that is 0
---   n_tentative: int: tentative slumps (seen in one season) detected where was looked at; in none of the figures above
+--   n_tentative: int: tentative slumps (seen in one season) detected there; in none of the figures above
 --   n_outside_looks: int: slumps, tentative ones too, with an outline where nothing is known of looks; in none of the figures above
 with asked as (
   select
@@ -60,9 +60,13 @@ season_slump as (
     and (asked.season_year is null or track_state.season_year = asked.season_year)
 ),
 known_season as (
-  select season_year from looked_cell
+  select
+    season_year
+  from looked_cell
   union
-  select season_year from season_slump
+  select
+    season_year
+  from season_slump
 ),
 latest_season as (
   select
@@ -89,9 +93,19 @@ slump_cell as (
     season_slump.cell_lat
 ),
 cell_season as (
-  select kind, season_year, cell_lon, cell_lat from looked_cell
+  select
+    kind,
+    season_year,
+    cell_lon,
+    cell_lat
+  from looked_cell
   union
-  select kind, season_year, cell_lon, cell_lat from slump_cell
+  select
+    kind,
+    season_year,
+    cell_lon,
+    cell_lat
+  from slump_cell
 )
 select
   cell_season.kind,

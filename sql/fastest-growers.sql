@@ -36,7 +36,8 @@ with asked as (
     cast($min_area_m2 as double precision) as min_area_m2
 ),
 kept_track as (
-  select track.*
+  select
+    track.*
   from track
   cross join asked
   where track.validity <> 'retracted'

@@ -1,4 +1,4 @@
--- question: How many slumps began, merged, split, stabilised or awoke in each season?
+-- question: How many slumps began, merged, split, stabilised or were reactivated in each season?
 -- grain: one row per kind, season and validity, for every season that was looked at or holds an event
 -- params:
 --   kind: text in landform|active_zone = none: what the outlines follow; none: both
@@ -12,15 +12,15 @@
 --   n_new: int: slumps that began (initiate): the season before looked there and found nothing
 --   n_merged: int: slumps that merged into another one, looked at in the season before
 --   n_split: int: slumps that split from another one, that one looked at in the season before
---   n_stabilised: int: slumps that came to rest, looked at in the season before
---   n_reactivated: int: slumps that awoke, looked at in the season before
---   n_reinitiated: int: slumps that began on the scar of another one, that one looked at in the season before
+--   n_stabilised: int: slumps that stabilised, looked at in the season before
+--   n_reactivated: int: slumps that moved again after they had stabilised, looked at in the season before
+--   n_reinitiated: int: slumps that began on a stabilised one, that one looked at in the season before
 --   n_undated_new: int: slumps first seen in that season, their place not looked at in the season before: they may be older
 --   n_undated_merged: int: mergers that may have happened in an earlier season
 --   n_undated_split: int: splits that may have happened in an earlier season
---   n_undated_stabilised: int: slumps that may have come to rest in an earlier season
---   n_undated_reactivated: int: slumps that may have awoken in an earlier season
---   n_undated_reinitiated: int: slumps on an old scar that may have begun in an earlier season
+--   n_undated_stabilised: int: slumps that may have stabilised in an earlier season
+--   n_undated_reactivated: int: slumps that may have been reactivated in an earlier season
+--   n_undated_reinitiated: int: slumps on a stabilised one that may have begun in an earlier season
 --   n_provisional: int: events among all these that the next season may settle otherwise
 with asked as (
   select
@@ -106,14 +106,22 @@ season_look as (
     coverage.season_year
 ),
 known_season as (
-  select kind, season_year from season_look
+  select
+    kind,
+    season_year
+  from season_look
   union
-  select kind, season_year from season_event
+  select
+    kind,
+    season_year
+  from season_event
 ),
 validity as (
-  select 'confirmed' as validity
+  select
+    'confirmed' as validity
   union all
-  select 'tentative' as validity
+  select
+    'tentative' as validity
 )
 select
   known_season.kind,

@@ -1,7 +1,7 @@
 -- question: What is known of one slump, season by season?
--- grain: one row per former id, state, event and interval of the track that the id stands for, in order of season
+-- grain: one row per former id, state, event and interval of the track that the id stands for, retracted or tentative ones too
 -- params:
---   track_id: text: id of the track, in use or former; a retracted or tentative track tells its story too
+--   track_id: text: id of the track, in use or former
 -- units:
 --   season_year: int: season of the state or event, season at the end of the interval; empty: former id
 --   chapter: text: alias (a former id), state, event or growth

@@ -1,4 +1,4 @@
-"""Writes slumps.shp: a small survey as a user would have it. Run: python docs/example/make_example.py."""
+"""Writes slumps.shp beside itself: a small survey as a user would have it."""
 
 from pathlib import Path
 

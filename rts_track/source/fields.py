@@ -103,7 +103,7 @@ def describe_by(fields: Fields) -> Callable[[Row, VectorFile], Description]:
         return Description(
             seen=seen(season, period),
             scene=_scene(row[fields.scene]) if fields.scene else None,
-            gsd_m=_gsd_m(row[fields.gsd], notes) if fields.gsd else None,
+            gsd_m=gsd_of(row[fields.gsd], notes) if fields.gsd else None,
             notes=tuple(notes),
         )
 
@@ -124,7 +124,8 @@ def _scene(value: object) -> str | None:
     return (str(value).strip() or None) if value is not None else None
 
 
-def _gsd_m(value: object, notes: list[str]) -> float | None:
+def gsd_of(value: object, notes: list[str]) -> float | None:
+    """The pixel size in metres that a field says; None, with a note, where it is none."""
     if value is None or value == "":
         return None
     try:

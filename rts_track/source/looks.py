@@ -16,6 +16,7 @@ from rts_track.domain import THAW_SEASON
 from rts_track.errors import InputError, UsageError
 from rts_track.polygon.clean import clean, read_wkb
 from rts_track.source.dates import Period, period_of, season_of
+from rts_track.source.fields import gsd_of
 from rts_track.source.inventory import Fault, LookArea, look_id_of
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rts_track.source.dates import Seen
+    from rts_track.source.fields import Fields
     from rts_track.source.vector import Row, VectorFile
 
 HULL_MARGIN_M = 500.0
@@ -108,6 +110,45 @@ def stated_area(file: VectorFile, season_field: str | None, date_field: str | No
         by_season={season: _united(parts) for season, parts in by_season.items()},
         everywhere=None,
     )
+
+
+def image_looks(file: VectorFile, source: str, fields: Fields) -> list[LookArea]:
+    """The measured looks at the images whose footprints the file holds, one an image.
+
+    An image's polygons are united. InputError where a polygon names no image, or its season
+    cannot be told.
+    """
+    areas, _, skipped = read_areas(file)
+    if skipped:
+        raise InputError(f"{skipped[0].source_feature_id}: {skipped[0].reason}")
+    of_image: dict[tuple[str, int], list[Area]] = {}
+    for area in areas:
+        image = str(area.row.get(str(fields.scene)) or "").strip()
+        if not image:
+            raise InputError(f"{area.name}: no {fields.scene}")
+        season, _ = _season_and_period(area, fields.season, fields.date)
+        of_image.setdefault((image, season), []).append(area)
+    looks = []
+    for (image, season), parts in of_image.items():
+        periods = [_season_and_period(part, fields.season, fields.date)[1] for part in parts]
+        geometry, period = _united(
+            [(part.geometry, when) for part, when in zip(parts, periods, strict=True)]
+        )
+        begins_on, ends_on = THAW_SEASON.of(season)
+        looks.append(
+            LookArea(
+                source=source,
+                unit=f"{source}:{image}",
+                season_year=season,
+                from_on=period.from_on if period else begins_on,
+                to_on=period.to_on if period else ends_on,
+                basis="measured",
+                geometry=checked_area(geometry, f"image {image}", "cut a hole round it"),
+                scene_id=f"{source}:{image}",
+                gsd_m=gsd_of(parts[0].row.get(str(fields.gsd)), []) if fields.gsd else None,
+            )
+        )
+    return looks
 
 
 @dataclass(slots=True, kw_only=True)
@@ -239,10 +280,11 @@ def checked_area(geometry: shapely.Geometry | None, what: str, remedy: str) -> s
     return geometry
 
 
-def area_lonlat(geometry: shapely.Geometry) -> shapely.Geometry:
-    """The EPSG:6931 area as a WGS 84 MultiPolygon with edges of a kilometre at most."""
-    dense = grid.densify(np.array([geometry], dtype=object), grid.METRIC_CRS)
-    return grid.to_lonlat(dense)[0]
+def areas_lonlat(geometries: Sequence[shapely.Geometry]) -> NDArray[np.object_]:
+    """EPSG:6931 areas as WGS 84 MultiPolygons with edges of a kilometre at most."""
+    areas = np.empty(len(geometries), dtype=object)
+    areas[:] = geometries
+    return grid.to_lonlat(grid.densify(areas, grid.METRIC_CRS))
 
 
 def _densified(geometries: NDArray[np.object_], crs: str) -> NDArray[np.object_]:

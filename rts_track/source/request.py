@@ -34,7 +34,8 @@ class ImportRequest:
             the ground sampling distance: a pixel's edge is the finest a hand or network can tell.
             Outlines that several people drew give a better figure.
         looked_at: `none`; `hull`, the convex hull of each file's features of a season and 500 m
-            more; or the path of a file of polygons. Both make assumed looks.
+            more; or the path of a file of polygons. A file that has the scene field holds the
+            footprints of the images and makes measured looks; anything else makes assumed ones.
         is_strict: store nothing if any feature has a fault.
     """
 
@@ -62,10 +63,10 @@ class ImportRequest:
             raise UsageError(f"kind {self.kind!r}: expected {' or '.join(KINDS)}")
         if self.mapper is not None and self.mapper not in MAPPERS:
             raise UsageError(f"mapper {self.mapper!r}: expected {' or '.join(MAPPERS)}")
-        for name in ("gsd_m", "delineation_sigma_m"):
-            value = getattr(self, name)
-            if value is not None and not 0.0 < value < float("inf"):
-                raise UsageError(f"{name} {value}: expected a length above 0")
+        lengths_m = {"gsd": self.gsd_m, "delineation-sigma": self.delineation_sigma_m}
+        for option, length_m in lengths_m.items():
+            if length_m is not None and not 0.0 < length_m < float("inf"):
+                raise UsageError(f"--{option} {length_m}: expected metres, above 0")
         if self.source is not None and not self.source.strip():
             raise UsageError("the source needs a name")
 

@@ -223,7 +223,7 @@ def _gdal_batches(file: VectorFile) -> Iterator[pa.RecordBatch]:
 def _parquet_batches(file: VectorFile) -> Iterator[pa.RecordBatch]:
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(file.path) as parquet:
+    with pq.ParquetFile(file.path, pre_buffer=False) as parquet:  # it keeps all it has read
         columns = [*file.fields, file.geometry_field]
         yield from parquet.iter_batches(batch_size=READ_ROWS, columns=columns)
 

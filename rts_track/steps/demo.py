@@ -29,6 +29,17 @@ if TYPE_CHECKING:
 
 STORE_FILE = "demo.duckdb"
 SOURCE = "simulated survey"
+SHOWN_COLUMNS = [
+    "rank",
+    "track_id",
+    "from_year",
+    "area_m2",
+    "area_rate_m2_yr",
+    "area_rate_sigma_m2_yr",
+    "lon",
+    "lat",
+]
+"""Of the fastest growers, what fits a terminal."""
 
 
 def run_demo(folder: Path, seed: int, *, progress: Progress = silent) -> Iterator[str]:
@@ -63,7 +74,8 @@ def run_demo(folder: Path, seed: int, *, progress: Progress = silent) -> Iterato
         picture = _picture(store, folder)
     yield ""
     yield "Files:"
-    yield f"  {folder / STORE_FILE}   everything, for `rts-track query --store {_address(folder / STORE_FILE)}`"
+    address = _address(folder / STORE_FILE)
+    yield f"  {folder / STORE_FILE}   everything; try `rts-track query tracks --store {address}`"
     yield f"  {folder / 'export'}   every table as GeoParquet, for QGIS, DuckDB, Python or R"
     yield f"  {picture}"
 
@@ -83,7 +95,7 @@ def _summary(store: Store, truth: Path) -> Iterator[str]:
     yield ""
     yield f"Fastest growers of {newest}:"
     fastest = ask(store, "fastest-growers", {"season": str(newest), "limit": "5"})
-    yield from (f"  {line}" for line in table_lines(fastest))
+    yield from (f"  {line}" for line in table_lines(fastest.select(SHOWN_COLUMNS)))
     yield ""
     yield "Scored against the truth:"
     yield from (f"  {line}" for line in table_lines(score(store, truth).table()))

@@ -391,6 +391,7 @@ class KindHistory:
         looks = self._season_looks(season_year).measured()
         recall = looks.best_recall(live.outlines.geometry[rows])
         sure = detection_confidence(recall, live.missed[rows], self._params)
+        sure = np.where(live.n_seen[rows] == 1, sure * self._params.single_season_trust, sure)
         for number, row in enumerate(rows.tolist()):
             is_known = not np.isnan(recall[number])
             self.history.events.append(
@@ -406,7 +407,8 @@ class KindHistory:
                         "decided_in": season_year,
                         "seasons_missed": int(live.missed[row]),
                         "recall": float(recall[number]) if is_known else None,
-                        "is_candidate_for_review": not is_known,
+                        "seasons_seen": int(live.n_seen[row]),
+                        "is_candidate_for_review": not is_known or live.n_seen[row] == 1,
                     },
                 )
             )

@@ -14,7 +14,7 @@ import shapely
 from rts_track import grid
 from rts_track.contract import arrow_schema
 from rts_track.errors import UsageError
-from rts_track.source.looks import area_lonlat, checked_area, median_gsd_m
+from rts_track.source.looks import areas_lonlat, checked_area, median_gsd_m
 
 if TYPE_CHECKING:
     from rts_track.source.inventory import LookArea, SourceFacts
@@ -94,7 +94,7 @@ def scene_rows(
             "observed_from": look.from_on,
             "observed_to": look.to_on,
             "gsd_m": look.gsd_m,
-            "geometry": _wkb(look.geometry),
+            "geometry": look.geometry,
         }
         for scene_id, look in imaged.items()
     ]
@@ -107,7 +107,7 @@ def scene_rows(
         _drawn_scene(scene_id, source, group, stored.get(scene_id))
         for scene_id, group in drawn.items()
     ]
-    return _table("scene", rows, _SCENE_COLUMNS)
+    return _table("scene", _with_wkb(rows), _SCENE_COLUMNS)
 
 
 def look_rows(looks: Sequence[LookArea], run_id: str) -> pa.Table:
@@ -125,11 +125,11 @@ def look_rows(looks: Sequence[LookArea], run_id: str) -> pa.Table:
             "status": "done",
             "is_current": True,
             "looked_area_m2": float(shapely.area(look.geometry)),
-            "geometry": _wkb(look.geometry),
+            "geometry": look.geometry,
         }
         for look in looks
     ]
-    return _table("look", rows, arrow_schema("look").names)
+    return _table("look", _with_wkb(rows), arrow_schema("look").names)
 
 
 def drop_unchanged(store: Store, name: str, rows: pa.Table, run_id: str) -> pa.Table:
@@ -170,14 +170,14 @@ def _drawn_scene(
     }
 
 
-def _grown_extent(hull: shapely.Geometry, stored_wkb: bytes | None) -> bytes:
+def _grown_extent(hull: shapely.Geometry, stored_wkb: bytes | None) -> shapely.Geometry | bytes:
     """The hull and what is stored as one hull; what is stored, untouched, where that is enough."""
     if stored_wkb is None:
-        return _wkb(hull)
+        return hull
     stored = grid.to_metric(np.array([shapely.from_wkb(stored_wkb)], dtype=object))[0]
     if shapely.covers(shapely.buffer(stored, KEPT_EXTENT_M), hull):
         return stored_wkb
-    return _wkb(shapely.convex_hull(shapely.GeometryCollection([hull, stored])))
+    return shapely.convex_hull(shapely.GeometryCollection([hull, stored]))
 
 
 def _is_same(row: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -188,9 +188,14 @@ def _is_same(row: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     )
 
 
-def _wkb(geometry: shapely.Geometry) -> bytes:
-    wkb: bytes = shapely.to_wkb(area_lonlat(geometry), byte_order=1)
-    return wkb
+def _with_wkb(rows: list[dict[str, object]]) -> list[dict[str, object]]:
+    """The rows with EPSG:6931 areas turned into WKB of lon/lat; bytes stay as they are."""
+    areas = [row["geometry"] for row in rows if not isinstance(row["geometry"], bytes)]
+    wkb = iter(shapely.to_wkb(areas_lonlat(areas), byte_order=1))
+    return [
+        row if isinstance(row["geometry"], bytes) else {**row, "geometry": next(wkb)}
+        for row in rows
+    ]
 
 
 def _table(

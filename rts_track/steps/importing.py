@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from rts_track.errors import InputError, UsageError
+from rts_track.source.fields import asked_fields
 from rts_track.source.files import files_digest, find_files
 from rts_track.source.footprints import FootprintReading, LookedAt
 from rts_track.source.inventory import Fault, Inventory
-from rts_track.source.looks import stated_area
+from rts_track.source.looks import image_looks, stated_area
 from rts_track.source.readers import reader_for
 from rts_track.source.request import ImportRequest
 from rts_track.source.rows import footprint_schema
@@ -110,6 +111,7 @@ def import_footprints(
         for inventory in reader_for(request).inventories(files, request)
     ]
     looked_at, stated = _looked_at(request)
+    inventories = [_with_image_looks(inventory, stated, request) for inventory in inventories]
     inputs_sha256 = files_digest([file.path for file in (*files, *stated)])
     with _spool_folder() as folder:
         identities: dict[bytes, str] = {}
@@ -168,8 +170,26 @@ def _looked_at(request: ImportRequest) -> tuple[LookedAt, list[VectorFile]]:
     if request.looked_at in ("none", "hull"):
         return LookedAt(is_hull=request.looked_at == "hull"), []
     file = open_vector(Path(request.looked_at))
+    if request.scene_field in file.fields:
+        return LookedAt(), [file]
     area = stated_area(file, request.season_field, request.date_field)
     return LookedAt(stated=area), [file]
+
+
+def _with_image_looks(
+    inventory: Inventory, stated: list[VectorFile], request: ImportRequest
+) -> Inventory:
+    """The inventory with the looks at its images, where the user has a file of their footprints.
+
+    A file that names the images knows what was looked at; any other merely states it.
+    """
+    looks = [
+        look
+        for file in stated
+        if request.scene_field in file.fields
+        for look in image_looks(file, inventory.facts.source, asked_fields(request))
+    ]
+    return replace(inventory, looks=(*inventory.looks, *looks)) if looks else inventory
 
 
 @contextmanager

@@ -112,9 +112,7 @@ def consolidate_season(
     store: Store, kind: str, season_year: int, looks: SeasonLooks, params: LinkParams
 ) -> SeasonOutlines:
     """The outlines of that kind and season."""
-    footprints = store.query(
-        statement("season_footprints"), {"kind": kind, "season": season_year}
-    )
+    footprints = store.query(statement("season_footprints"), {"kind": kind, "season": season_year})
     geometry = grid.to_metric(
         shapely.from_wkb(footprints["geometry"].to_numpy(zero_copy_only=False))
     )

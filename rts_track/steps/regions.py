@@ -62,8 +62,8 @@ class RegionReport:
         """What a person wants to know, a line each."""
         what = "unchanged" if self.written.is_empty else _changes(self.written)
         yield (
-            f"{self.region_set}: {self.n_regions:,} regions ({what}),"
-            f" {self.n_assigned:,} tracks assigned"
+            f"{self.region_set}: {_counted(self.n_regions, 'region')} ({what}),"
+            f" {_counted(self.n_assigned, 'track')} assigned"
         )
         yield from _first_few([f"repaired {fault[0]}: {fault[1]}" for fault in self.repaired])
         yield from _first_few([f"skipped {fault[0]}: {fault[1]}" for fault in self.skipped])
@@ -288,6 +288,10 @@ def _overlaps(codes: Sequence[str], geometry: NDArray[np.object_]) -> Iterator[O
         area_m2 = shapely.area(shapely.intersection(geometry[a], geometry[b]))
         if area_m2 > OVERLAP_FRAC * min(shapely.area(geometry[a]), shapely.area(geometry[b])):
             yield Overlap(code=codes[a], other_code=codes[b], area_m2=float(area_m2))
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _changes(written: Written) -> str:

@@ -37,11 +37,7 @@ _COPY_ROWS = 10_000
 _DEFAULTS: dict[str, Any] = {"connect_timeout": 10, "application_name": "rts-track"}
 """How to connect, where the address does not say: seconds to wait, and who we are."""
 
-_MISSING = (
-    psycopg.errors.UndefinedTable,
-    psycopg.errors.InvalidSchemaName,
-    psycopg.errors.UndefinedColumn,
-)
+_MISSING = (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName)
 
 _TYPES = {
     "text": "text",
@@ -64,7 +60,11 @@ _SESSION = """
         false
       ),
       set_config('timezone', 'UTC', false),
-      set_config('default_transaction_read_only', %s, false),
+      set_config(
+        'default_transaction_read_only',
+        case when %s then 'on' else current_setting('default_transaction_read_only') end,
+        false
+      ),
       t.oid
     from (select) as one_row
     left join pg_extension e on e.extname = 'postgis'
@@ -359,8 +359,7 @@ class PostGISStore:
 
     def _begin_session(self) -> None:
         """Set what every statement relies on; learn what the database lacks."""
-        mode = "on" if self._is_read_only else "off"
-        (row,) = self._connection.execute(_SESSION, [mode]).fetchall()
+        (row,) = self._connection.execute(_SESSION, [self._is_read_only]).fetchall()
         self._geometry_oid = row[-1]
         adapters = self._connection.adapters
         adapters.register_loader("json", TextBinaryLoader)
@@ -566,8 +565,8 @@ def _address(url: str) -> str:
     try:
         given = psycopg.conninfo.conninfo_to_dict(url)
     except psycopg.ProgrammingError as error:
-        reason = _first_line(error)
-        raise UsageError(f"store {_without_password(url)}: {reason}") from error
+        shown = _without_password(url)
+        raise UsageError(f"store {shown}: {_first_line(error).replace(url, shown)}") from error
     return psycopg.conninfo.make_conninfo("", **(_DEFAULTS | given))
 
 

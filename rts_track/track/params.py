@@ -46,6 +46,9 @@ class LinkParams:
     """A link whose confidence is lower is marked for review."""
     stabilise_seasons: int = 2
     """A slump that is absent from so many successive looked-at seasons has stabilised."""
+    single_season_trust: float = 0.5
+    """How far a track that was seen in one season only is taken for a slump: the confidence that
+    it stabilised is reduced by this factor."""
     unknown_recall: float = 0.5
     """Recall that confidences assume of a source that states none; published detectors' F1 lies
     between 0.26 and 0.70."""

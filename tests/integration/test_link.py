@@ -52,6 +52,20 @@ def test_a_slump_missed_by_a_look_is_absent_and_stabilises_only_after_two(story)
     assert (track["activity"], track["activity_year"]) == ("stable", 2019)
 
 
+def test_an_end_is_surer_the_more_often_a_slump_was_seen_and_the_better_the_source(story):
+    story.source("survey", recall=0.8)
+    looks_everywhere(story, 2018, 2019, 2020, 2021)
+    once = story.slump(2018, "once", (500, 500, 560, 550))
+    often = [story.slump(year, "often", (0, 0, 60, 50)) for year in (2018, 2019)]
+    link(story.store)
+    sure = {
+        row["track_id"]: row["confidence"]
+        for row in story.store.read("event", scope={"kind": "stabilise"}).to_pylist()
+    }
+    assert sure[story.track_of(often[0])] == pytest.approx(1 - 0.2**2)
+    assert sure[story.track_of(once)] == pytest.approx(0.5 * (1 - 0.2**2))
+
+
 def test_assumed_looks_make_absent_but_neither_initiate_nor_stabilise(story):
     looks_everywhere(story, 2017, 2018, 2019, 2020, basis="assumed")
     slump = story.slump(2018, "a", (0, 0, 60, 50))

@@ -6,6 +6,7 @@ import logging
 import shutil
 import socket
 import threading
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -62,12 +63,19 @@ def test_a_database_that_is_not_there_gets_one_line(postgis_url: str):
 
 
 @pytest.mark.parametrize(
-    "url", ["postgresql://[host/db", "postgresql://host/db?colour=red", "mysql://host/db"]
+    "url",
+    [
+        "postgresql://me:s3cret@[host/db",
+        "postgresql://me:s3cret@host/db?colour=red",
+        "postgresql://host/db?password=s3cret&colour=red",
+        "mysql://host/db",
+    ],
 )
 def test_what_is_no_address_is_a_mistake_of_use(url: str):
     with pytest.raises(UsageError) as refused:
         open_store(url)
     assert "\n" not in str(refused.value)
+    assert "s3cret" not in str(refused.value)
 
 
 def test_the_address_is_shown_without_its_password(postgis_url: str):
@@ -193,9 +201,8 @@ def login(postgis_server):
     made = []
 
     def make(attributes: str, url: str, *grants: str) -> str:
-        name = f"rts_track_test_user_{len(made)}"
+        name = f"rts_track_test_{uuid.uuid4().hex[:12]}"
         made.append((name, url))
-        postgis_server.execute(f"drop role if exists {name}")
         postgis_server.execute(f"create role {name} login password 'pw' {attributes}")
         with psycopg.connect(url, autocommit=True) as connection:
             for grant in grants:
@@ -290,6 +297,14 @@ def test_a_second_writer_waits_for_the_first(postgis_url: str):
         thread.join()
         assert order == ["first", "second"]
         assert store.count("step_input") == 2
+
+
+def test_a_database_that_is_read_only_by_its_administrators_will_stays_so(postgis_url: str):
+    with psycopg.connect(postgis_url, autocommit=True) as connection:
+        name = connection.info.dbname
+        connection.execute(f"alter database {name} set default_transaction_read_only = on")
+    with open_store(postgis_url) as store, pytest.raises(StoreError, match="to be read only"):
+        store.upsert("step_input", unit("a"))
 
 
 def test_a_reader_does_not_wait_for_a_writer(postgis_url: str):

@@ -703,3 +703,26 @@ def test_a_process_that_dies_inside_a_transaction_leaves_what_was_before(store_u
     with open_store(store_url) as store:
         assert store.read("step_input")["unit"].to_pylist() == [str(n) for n in range(10)]
         assert store.upsert("step_input", inputs(1)) == Written(added=1)
+
+
+_HOLDS = """
+import sys
+from rts_track.store.base import open_store
+
+with open_store(sys.argv[1]) as store, store.transaction():
+    store.count("region")
+    print("holding", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_second_writer_of_a_file_is_refused_in_one_line(duckdb_url: str):
+    holder = subprocess.Popen(
+        [sys.executable, "-c", _HOLDS, duckdb_url], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with holder:
+        assert holder.stdout.readline() == b"holding\n"
+        with pytest.raises(StoreError, match="another process is using this file"):
+            open_store(duckdb_url)
+    with open_store(duckdb_url) as store:
+        assert store.count("region") == 0

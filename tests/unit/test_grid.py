@@ -232,3 +232,36 @@ def test_nothing_carried_is_nothing() -> None:
 
     assert len(grid.to_metric(nothing)) == len(grid.to_lonlat(nothing)) == 0
     assert len(grid.perimeter_m(nothing)) == 0
+
+
+def ring_m(x: float, y: float, outer_m: float, inner_m: float = 0.0) -> shapely.Geometry:
+    centre = shapely.Point(x, y)
+    ring = centre.buffer(outer_m, quad_segs=64).difference(centre.buffer(inner_m, quad_segs=64))
+    return shapely.segmentize(ring, 1000.0)
+
+
+@pytest.mark.parametrize(
+    "wide",
+    [
+        ring_m(0.0, 0.0, 300_000.0),
+        ring_m(0.0, 0.0, 300_000.0, 100_000.0),
+        shapely.box(0.0, 0.0, 50_000.0, 50_000.0),
+        ring_m(0.0, 0.0, 300_000.0, 200_000.0).difference(shapely.box(-4e5, -1e4, 0.0, 1e4)),
+        shapely.MultiPolygon([ring_m(0.0, 2e6, 1e4), ring_m(0.0, -2e6, 1e4)]),
+        shapely.MultiPolygon([ring_m(x, y, 1e4) for x, y in [(1e6, 2e6), (-1e6, 2e6), (0, -2e6)]]),
+        ring_m(0.0, 10_000_000.0, 1e4),
+        ring_m(0.0, 12_000_000.0, 1e4),
+    ],
+    ids=["pole", "round it", "its corner", "half round", "0 and 180", "far apart", "0 N", "20 S"],
+)
+def test_wide_areas_keep_their_area_in_lonlat_and_back(wide: shapely.Geometry) -> None:
+    given_areas = np.array([wide], dtype=object)
+
+    (lonlat,) = grid.to_lonlat(given_areas)
+    (back,) = grid.to_metric(np.array([lonlat], dtype=object))
+
+    assert lonlat.is_valid
+    assert -180.0 <= lonlat.bounds[0] <= lonlat.bounds[2] <= 180.0
+    assert back.area == pytest.approx(wide.area, rel=1e-8)
+    assert shapely.symmetric_difference(back, wide).area < 1e-6 * wide.area
+    assert shapely.get_num_geometries(back) == shapely.get_num_geometries(wide)

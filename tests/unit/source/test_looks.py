@@ -15,7 +15,7 @@ from rts_track.errors import InputError, UsageError
 from rts_track.source.dates import Seen
 from rts_track.source.looks import (
     Groups,
-    area_lonlat,
+    areas_lonlat,
     checked_area,
     hull_looks,
     median_gsd_m,
@@ -44,7 +44,7 @@ def test_a_hull_is_widened_by_so_many_metres_on_the_ground(lat: float) -> None:
     x, y = PLANE(-135.0, lat)
     hull = shapely.box(x, y, x + 1, y + 1)
 
-    lonlat = area_lonlat(widened_hull(hull, 500.0))
+    (lonlat,) = areas_lonlat([widened_hull(hull, 500.0)])
 
     far = [GEOD.inv(-135.0, lat, *vertex)[2] for vertex in shapely.get_coordinates(lonlat)]
     assert min(far) == pytest.approx(500.0, abs=5.0)
@@ -158,7 +158,7 @@ def test_an_area_that_jumps_over_180_degrees_is_one_small_area(write_vector) -> 
     areas, _, _ = read_areas(open_vector(path))
 
     assert areas[0].geometry.area == pytest.approx(93.09e6, rel=1e-3)
-    assert sum(part.area for part in area_lonlat(areas[0].geometry).geoms) < 1.0
+    assert sum(part.area for part in areas_lonlat([areas[0].geometry])[0].geoms) < 1.0
 
 
 def test_areas_that_cannot_be_used_are_told(write_vector) -> None:
@@ -192,6 +192,6 @@ def test_a_large_area_keeps_its_shape_in_lonlat() -> None:
     (square,) = squares((1.5e6, -1.5e6))
     wide = shapely.buffer(square, 200_000)
 
-    (back,) = grid.to_metric(np.array([area_lonlat(wide)], dtype=object))
+    (back,) = grid.to_metric(areas_lonlat([wide]))
 
     assert back.symmetric_difference(wide).area / wide.area < 1e-6

@@ -41,8 +41,8 @@ def test_a_preset_that_knows_its_fields_will_not_be_told_others(name: str) -> No
     [
         ({"kind": "scar"}, "expected landform or active_zone"),
         ({"mapper": "robot"}, "expected model or person"),
-        ({"gsd_m": 0.0}, "expected a length above 0"),
-        ({"delineation_sigma_m": float("nan")}, "expected a length above 0"),
+        ({"gsd_m": 0.0}, "--gsd 0.0: expected metres, above 0"),
+        ({"delineation_sigma_m": float("nan")}, "--delineation-sigma nan: expected metres"),
         ({"source": " "}, "needs a name"),
     ],
 )
