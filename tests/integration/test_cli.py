@@ -1,7 +1,6 @@
 """The command line as a user meets it."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -40,44 +39,6 @@ def linked(run):
     assert run("link", "--quiet")[0] == 0
     assert run("measure", "--quiet")[0] == 0
     return run
-
-
-def test_help_loads_nothing_heavy():
-    probe = (
-        "import sys, rts_track.cli; "
-        "heavy = {'numpy', 'pandas', 'geopandas', 'pyarrow', 'shapely', 'torch', 'duckdb'}; "
-        "print(sorted(heavy & set(sys.modules)))"
-    )
-    found = subprocess.run(
-        [sys.executable, "-c", probe], capture_output=True, text=True, check=True
-    )
-    assert found.stdout.strip() == "[]"
-    shown = subprocess.run(
-        [sys.executable, "-m", "rts_track.cli", "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for command in ("init", "import", "link", "measure", "query", "export", "region", "status"):
-        assert f"  {command} " in shown.stdout
-
-
-def test_status_and_query_load_neither_pandas_nor_geopandas(linked, tmp_path):
-    for command in (["status"], ["query", "tracks"]):
-        probe = (
-            "import sys; from rts_track import cli; sys.argv = ['rts-track', *sys.argv[1:]]\n"
-            "try: cli.main()\n"
-            "except SystemExit as e: assert not e.code, e.code\n"
-            "print(sys.modules.get('pandas'), sys.modules.get('geopandas'))"
-        )
-        found = subprocess.run(
-            [sys.executable, "-c", probe, *command],
-            capture_output=True,
-            text=True,
-            check=True,
-            cwd=tmp_path,
-        )
-        assert found.stdout.splitlines()[-1] == "None None"
 
 
 def test_the_whole_job_runs_on_a_users_shapefile(linked, tmp_path):

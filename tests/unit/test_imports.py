@@ -31,7 +31,7 @@ try:
     main()
 except SystemExit as end:
     assert not end.code, end.code
-print(*sys.modules, file=sys.stderr)
+print(*(name for name, module in sys.modules.items() if module), file=sys.stderr)
 """
 
 
