@@ -36,7 +36,10 @@ from rts_track.store.rows import picked_schema
 
 HERE = Path(__file__).resolve().parent
 VERTICES = 40
-SCENES = 100
+FOOTPRINTS_PER_SCENE = 200
+SCENE_DEG = 0.3
+"""Footprints come scene by scene, as in any import, and lie within a scene of this size."""
+
 FOOTPRINT = table("footprint")
 COLUMNS = [name for name in FOOTPRINT.column_names if name != "outline_id"]
 """What an import gives: the 20 columns known before linking."""
@@ -69,20 +72,22 @@ class Footprints:
 def make_footprints(first: int, n: int) -> Footprints:
     """n jagged polygons of 40 vertices across the Arctic, with what an import says of each."""
     rng = np.random.default_rng(first)
-    lon, lat = rng.uniform(-170, 170, n), rng.uniform(60, 75, n)
+    numbers = np.arange(first, first + n)
+    scenes = numbers // FOOTPRINTS_PER_SCENE
+    corner = np.random.default_rng(0).uniform([-170, 60], [170, 75], (scenes[-1] + 1, 2))[scenes]
+    lon, lat = (corner + rng.uniform(0, SCENE_DEG, (n, 2))).T
     angle = np.linspace(0, 2 * np.pi, VERTICES, endpoint=False)
     radius = rng.uniform(0.7, 1.3, (n, VERTICES)) * 1e-3
     rings = np.stack(
         [lon[:, None] + 2 * radius * np.cos(angle), lat[:, None] + radius * np.sin(angle)], axis=-1
     )
-    numbers = range(first, first + n)
-    days = [dt.date(2018 + number % 6, 7, 1 + number % 28) for number in numbers]
+    days = [dt.date(2018 + scene % 6, 7, 1 + scene % 28) for scene in scenes.tolist()]
     values = {
         "footprint_id": [rng.bytes(16).hex() for _ in numbers],
         "source": ["simulated"] * n,
         "source_feature_id": [f"file:{number}" for number in numbers],
-        "look_id": [f"look {number % SCENES}" for number in numbers],
-        "scene_id": [f"scene {number % SCENES}" for number in numbers],
+        "look_id": [f"look {scene}" for scene in scenes],
+        "scene_id": [f"scene {scene}" for scene in scenes],
         "run_id": ["run"] * n,
         "season_year": [day.year for day in days],
         "observed_from": days,
@@ -107,8 +112,9 @@ def make_footprints(first: int, n: int) -> Footprints:
     )
 
 
-def prepare(url: str) -> None:
-    """Give the database its structure, and the rows that footprints point at."""
+def prepare(url: str, n: int) -> None:
+    """Give the database its structure, and the rows that n footprints point at."""
+    scenes_count = -(-n // FOOTPRINTS_PER_SCENE)
     extent = shapely.to_wkb(shapely.MultiPolygon([shapely.box(-180, 55, 180, 85)]))
     day = dt.date(2018, 7, 1)
     source = {
@@ -134,7 +140,7 @@ def prepare(url: str) -> None:
             "observed_to": day,
             "geometry": extent,
         }
-        for number in range(SCENES)
+        for number in range(scenes_count)
     ]
     looks = [
         {
@@ -150,7 +156,7 @@ def prepare(url: str) -> None:
             "looked_area_m2": 1.0,
             "geometry": extent,
         }
-        for number in range(SCENES)
+        for number in range(scenes_count)
     ]
     with open_store(url) as store:
         store.init()
@@ -245,7 +251,7 @@ def measure(rows: int, streamed_rows: int, repeats: int) -> dict[str, object]:
     """All figures, with where and with what they were taken."""
     with throw_away_databases() as (connection, cluster):
         connection.execute("create database ready")
-        prepare(cluster.url("ready"))
+        prepare(cluster.url("ready"), max(rows, streamed_rows))
 
         def fresh() -> str:
             connection.execute("drop database if exists bench with (force)")
