@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Iterable
 from enum import StrEnum
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -412,9 +413,18 @@ def _open(store: str | None, *, may_create: bool = False) -> Store:
     return opened
 
 
+class _NoPandas(MetaPathFinder):
+    """Finds no pandas. None in `sys.modules` would not do: pyarrow takes that for pandas."""
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+        if fullname == "pandas":
+            raise ModuleNotFoundError("this command does without pandas", name=fullname)
+
+
 def _do_without_pandas() -> None:
     """Keep DuckDB and pyarrow from loading pandas, which they try: it takes seconds."""
-    sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]
+    if not any(isinstance(finder, _NoPandas) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _NoPandas())
 
 
 def _pair(text: str) -> tuple[str, str]:

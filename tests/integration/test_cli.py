@@ -1,6 +1,9 @@
 """The command line as a user meets it."""
 
 import json
+import shlex
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -54,6 +57,21 @@ def test_the_whole_job_runs_on_a_users_shapefile(linked, tmp_path):
     n_tracks = pq.read_table(tmp_path / "everything" / "track.parquet").num_rows
     code, out, _ = linked("query", "tracks", "--format", "csv", "--store", "parquet:///everything")
     assert len(out.splitlines()) == n_tracks + 1
+
+
+def test_the_readmes_worked_example_runs_as_it_is_printed(tmp_path, monkeypatch):
+    monkeypatch.delenv("RTS_TRACK_STORE", raising=False)
+    folder = shutil.copytree(EXAMPLE.parent, tmp_path / "example")
+    readme = EXAMPLE.parents[2].joinpath("README.md").read_text(encoding="utf-8")
+    example = readme.partition("cd docs/example\n")[2].partition("```")[0].splitlines()
+    example += [line for line in readme.splitlines() if "parquet:///everything" in line]
+    program = Path(sys.executable).with_name("rts-track")
+    assert len(example) > 8
+    for line in example:
+        command = [str(program), *shlex.split(line, comments=True)[1:]]
+        ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        assert ended.returncode == 0, f"{line}\n{ended.stderr[-2000:]}"
+    assert len(pq.read_table(folder / "outlines.parquet")) > 100
 
 
 def test_doing_it_all_again_changes_nothing(linked):

@@ -1,0 +1,44 @@
+"""The README's worked example runs as it is printed."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ENTERING = ("source .venv", "cd docs/example")
+"""Lines that bring a reader into the environment and folder in which the test already is."""
+
+
+def shell_blocks(heading):
+    """The shell commands printed under a heading."""
+    section = (ROOT / "README.md").read_text(encoding="utf-8").split(f"## {heading}\n")[1]
+    blocks = re.findall(r"```sh\n(.*?)```", section.split("\n## ")[0], flags=re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    return [line for line in lines if not line.startswith(ENTERING)]
+
+
+@pytest.mark.slow
+def test_the_worked_example_runs_as_printed(tmp_path):
+    shutil.copytree(ROOT / "docs" / "example", tmp_path / "example")
+    commands = shell_blocks("Your own outlines") + shell_blocks("What comes out")
+    assert any(line.startswith("rts-track import slumps.shp") for line in commands)
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment.pop("RTS_TRACK_STORE", None)
+    ended = subprocess.run(
+        ["bash", "-euo", "pipefail"],
+        input="\n".join(commands),
+        cwd=tmp_path / "example",
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "example" / "outlines.parquet").is_file()
+    assert (tmp_path / "example" / "everything" / "track.parquet").is_file()
+    assert "fastest-growers" in ended.stdout
