@@ -50,6 +50,9 @@ STAGING_TARGET = 6.0
 WHOLE_TARGET = 1.5
 """Times as fast as to_postgis: the load into the constrained, indexed table."""
 
+SERVER_SETTINGS = {"shared_buffers": "512MB", "max_wal_size": "4GB", "checkpoint_timeout": "1h"}
+"""Room to work, so that no checkpoint falls into one way's run and not into the other's."""
+
 MEMORY_TARGET_BYTES = 1_000_000_000
 """Peak memory of a client that streams, however many rows."""
 
@@ -241,7 +244,7 @@ def throw_away_databases() -> Iterator[tuple[psycopg.Connection, object]]:
     sys.modules[spec.name] = clusters
     spec.loader.exec_module(clusters)
     with (
-        clusters.throw_away_cluster() as cluster,
+        clusters.throw_away_cluster(SERVER_SETTINGS) as cluster,
         psycopg.connect(cluster.url("postgres"), autocommit=True) as connection,
     ):
         yield connection, cluster
@@ -280,6 +283,8 @@ def measure(rows: int, streamed_rows: int, repeats: int) -> dict[str, object]:
         "date": dt.datetime.now(dt.UTC).date().isoformat(),
         "device": _device(),
         "versions": _versions() | dict(zip(("postgresql", "postgis"), versions or (), strict=True)),
+        "niceness": os.nice(0),
+        "server_settings": SERVER_SETTINGS | {"fsync": "off"},
         "rows": rows,
         "columns": len(COLUMNS),
         "vertices": VERTICES,
@@ -316,13 +321,15 @@ def to_markdown(figures: dict) -> str:
     streamed = figures["streamed"]
     verdict = {True: "met", False: "MISSED"}
     versions = ", ".join(f"{name} {version}" for name, version in figures["versions"].items())
+    settings = ", ".join(f"{name} {value}" for name, value in figures["server_settings"].items())
     each = "; ".join(
         f"{name} {', '.join(f'{one:.2f}' for one in taken)}"
         for name, taken in figures["seconds"].items()
     )
     return f"""# Footprints into PostGIS
 
-{figures["date"]}, {figures["device"]}, client and server on it; fsync off.
+{figures["date"]}, {figures["device"]}, client and server on it, at niceness {figures["niceness"]};
+{settings}.
 {versions}.
 
 {figures["rows"]:,} footprints of {figures["vertices"]} vertices and {figures["columns"]} columns,

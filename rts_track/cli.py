@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from importlib.abc import MetaPathFinder
 from pathlib import Path
@@ -20,6 +21,9 @@ from rts_track.settings import store_url
 if TYPE_CHECKING:
     from rts_track.steps.progress import Item, Progress
     from rts_track.store.base import Store
+
+INTERRUPTED = 130
+"""How a command ends on Ctrl-C: 128 and the number of the signal, as a shell has it."""
 
 app = typer.Typer(
     name="rts-track",
@@ -52,16 +56,6 @@ QuietOption = Annotated[
 ]
 
 
-class Reader(StrEnum):
-    """Who wrote the files."""
-
-    vector = "vector"
-    barth2023 = "barth2023"
-    nitze_labels = "nitze-labels"
-    darts = "darts"
-    arts = "arts"
-
-
 class Kind(StrEnum):
     """What the outlines are outlines of."""
 
@@ -91,14 +85,18 @@ def main() -> None:
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR):
             _fail(f"{error.filename}: {error.strerror}", 1)
         raise
-    except KeyboardInterrupt:
-        _fail("interrupted; what the store held before is unchanged", 130)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # typer ends so, without a word
+            _fail("interrupted; what the store held before is unchanged", INTERRUPTED)
+        raise
 
 
 @app.command()
 def init(store: StoreOption = None, quiet: QuietOption = False) -> None:
     """Create the store's tables, or bring them up to date."""
-    with _open(store, may_create=True) as opened:
+    from rts_track.store.base import open_store
+
+    with open_store(store_url(store)) as opened:
         applied = opened.init()
         what = f"created {', '.join(applied)}" if applied else "up to date"
         _say(f"{opened.url}: {what}", quiet)
@@ -107,7 +105,14 @@ def init(store: StoreOption = None, quiet: QuietOption = False) -> None:
 @app.command("import")
 def import_(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Files, or folders of them.")],
-    reader: Annotated[Reader, typer.Option(help="Who wrote the files.")] = Reader.vector,
+    reader: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Who wrote the files: vector (anyone; name the fields), barth2023, nitze-labels,"
+            " darts or arts.",
+        ),
+    ] = "vector",
     source: Annotated[
         str | None,
         typer.Option(help="Name of the inventory or model; one name, one way of mapping."),
@@ -175,11 +180,16 @@ def import_(
 
     Example: rts-track import slumps.shp --source mine --date-field date --scene-field image --gsd 3
     """
-    from rts_track.steps.import_report import import_lines, write_faults
+    from rts_track.steps.import_report import (
+        check_faults_file,
+        fault_lines,
+        import_lines,
+        write_faults,
+    )
     from rts_track.steps.importing import ImportRequest, import_footprints
 
     request = ImportRequest(
-        reader=reader.value,
+        reader=reader,
         layer=layer,
         source=source,
         kind=kind.value if kind else None,
@@ -193,10 +203,12 @@ def import_(
         looked_at=looked_at,
         is_strict=strict,
     )
-    with _open(store, may_create=True) as opened:
+    if faults:
+        check_faults_file(faults)
+    with _open_to_import(store) as opened:
         report = import_footprints(opened, paths, request, progress=_progress(quiet))
-    for line in import_lines(report):
-        _say(line, quiet)
+    for line in fault_lines(report) if quiet else import_lines(report):
+        typer.echo(line)
     if faults:
         write_faults(report, faults)
 
@@ -419,6 +431,22 @@ class _NoPandas(MetaPathFinder):
     def find_spec(self, fullname: str, path: object, target: object = None) -> None:
         if fullname == "pandas":
             raise ModuleNotFoundError("this command does without pandas", name=fullname)
+
+
+@contextmanager
+def _open_to_import(store: str | None) -> Iterator[Store]:
+    """The store to import into; a file that was made for it goes again if nothing comes in."""
+    from rts_track.store.base import embedded_file
+
+    file = embedded_file(store_url(store))
+    is_new = file is not None and not file.exists()
+    try:
+        with _open(store, may_create=True) as opened:
+            yield opened
+    except BaseException:
+        if file is not None and is_new:
+            file.unlink(missing_ok=True)
+        raise
 
 
 def _do_without_pandas() -> None:

@@ -789,7 +789,8 @@ alter table rts_track.track_alias
   add constraint track_alias_run_id_fkey foreign key (run_id)
     references rts_track.run deferrable initially deferred;
 
--- For maps, for seasons, and for the rows that point at a row which is removed.
+-- For maps, for seasons, for features met again, and for rows whose outline or track is removed.
+-- Looks and scenes never are: a footprint, of which there are most, has no index for them.
 
 create index scene_geometry_idx on rts_track.scene using gist (geometry);
 create index scene_season_year_idx on rts_track.scene (season_year);
@@ -799,8 +800,6 @@ create index look_season_year_idx on rts_track.look (season_year);
 create index look_scene_id_idx on rts_track.look (scene_id) where scene_id is not null;
 create index footprint_geometry_idx on rts_track.footprint using gist (geometry);
 create index footprint_season_year_idx on rts_track.footprint (season_year);
-create index footprint_scene_id_idx on rts_track.footprint (scene_id) where scene_id is not null;
-create index footprint_look_id_idx on rts_track.footprint (look_id) where look_id is not null;
 create index footprint_outline_id_idx on rts_track.footprint (outline_id) where outline_id is not null;
 create index footprint_source_source_feature_id_idx on rts_track.footprint (source, source_feature_id);
 create index outline_geometry_idx on rts_track.outline using gist (geometry);

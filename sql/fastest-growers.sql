@@ -1,7 +1,7 @@
 -- question: Which slumps grew fastest up to a season, since they were last measured before it?
 -- grain: one row per track or, where the interval holds a merge or split, per group of tracks; retracted ones are left out
 -- params:
---   season: int = none: season at the end of the interval; none: the latest
+--   season: int = none: season at the end of the interval; none: the latest of each kind
 --   kind: text in landform|active_zone = none: what the outlines follow; none: both
 --   limit: int = 20: how many
 --   only_significant: bool = false: true: only changes beyond 1.96 sigma
@@ -84,9 +84,11 @@ kept_interval as (
 ),
 latest_season as (
   select
+    kept_interval.kind,
     max(kept_interval.to_year) as season_year
   from kept_interval
   where kept_interval.is_successive
+  group by kept_interval.kind
 ),
 -- a group's figures stand in a row of each of its tracks
 group_member as (
@@ -98,7 +100,8 @@ group_member as (
     ) as nth_member
   from kept_interval
   join latest_season
-    on latest_season.season_year = kept_interval.to_year
+    on latest_season.kind = kept_interval.kind
+    and latest_season.season_year = kept_interval.to_year
   where kept_interval.is_successive
 ),
 grower as (

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyproj
 import shapely
 
 from rts_track import grid
@@ -163,7 +164,7 @@ def _whole(
     parts, owner = shapely.get_parts(_without_collections(geometries), return_index=True)
     moved = grid.to_metric(parts, crs)
     is_lost = np.zeros(count, dtype=bool)
-    is_lost[owner[_has_nonfinite(moved)]] = True
+    is_lost[owner[_has_nonfinite(moved) | _is_beyond_a_turn(parts, crs)]] = True
     moved, owner = moved[~is_lost[owner]], owner[~is_lost[owner]]
 
     area_before_m2 = np.zeros(count)
@@ -176,6 +177,16 @@ def _whole(
     whole, were_overlapping = _joined(moved, owner, count)
     whole[is_lost] = None
     return whole, was_invalid | were_overlapping, area_before_m2
+
+
+def _is_beyond_a_turn(parts: NDArray[np.object_], crs: str) -> NDArray[np.bool_]:
+    """Whether longitudes lie more than a turn off: 190 is a way to write -170, 400 a slip."""
+    declared = pyproj.CRS(crs)
+    if not declared.is_geographic:
+        return np.zeros(len(parts), dtype=bool)
+    turn = 2.0 * np.pi / declared.axis_info[0].unit_conversion_factor
+    bounds = shapely.bounds(parts)
+    return np.asarray((bounds[:, 0] < -turn) | (bounds[:, 2] > turn))
 
 
 def _without_collections(geometries: NDArray[np.object_]) -> NDArray[np.object_]:

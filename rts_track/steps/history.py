@@ -93,6 +93,8 @@ class ChainHistory:
     last: list[Live] = field(default_factory=list)
     """The chains as they were last: those still live, and those that merged away."""
     merged_in: dict[int, int] = field(default_factory=dict)
+    emptied: list[int] = field(default_factory=list)
+    """Later seasons that had footprints or looks and have none any more."""
 
 
 class KindHistory:
@@ -299,8 +301,8 @@ class KindHistory:
             n_before += covered
             if season == season_year - 1:
                 looked_before = covered
-            _, last = looks.days(geometry)
-            last_look = np.where(covered & np.isnat(last_look), last, last_look)
+            latest = looks.latest_from_on(geometry)
+            last_look = np.where(covered & np.isnat(last_look), latest, last_look)
             recall = np.where(covered, np.fmax(recall, looks.best_recall(geometry)), recall)
         sure = detection_confidence(recall, n_before, self._params)
         for number, row in enumerate(rows.tolist()):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from rts_track.errors import RtsTrackError, UsageError
 
 if TYPE_CHECKING:
     from rts_track.source.inventory import Fault
@@ -26,19 +29,43 @@ def import_lines(report: ImportReport) -> Iterator[str]:
         yield f"{report.superseded:,} former footprints gave way to new outlines"
     for reason, count in sorted(report.left_out.items()):
         yield f"{count:,} features are no footprints: {reason}"
+    yield from fault_lines(report)
+
+
+def fault_lines(report: ImportReport) -> Iterator[str]:
+    """What was repaired or skipped, counted, with id and reason; nothing where nothing was."""
     yield from _fault_lines("repaired", report.repaired)
     yield from _fault_lines("skipped", report.skipped)
 
 
+def check_faults_file(file: Path) -> None:
+    """Raises UsageError where `write_faults` could not write: to be told before the import."""
+    if not file.parent.is_dir():
+        raise UsageError(f"{file}: no folder {file.parent} to write the faults to")
+    if file.is_dir():
+        raise UsageError(f"{file}: is a folder; name a file to write the faults to")
+
+
 def write_faults(report: ImportReport, file: Path) -> None:
-    """Every repaired and skipped feature as CSV: what was done, id, reason."""
+    """Every repaired and skipped feature as CSV: what was done, id, reason.
+
+    Raises:
+        RtsTrackError: the file cannot be written.
+    """
     beside = file.with_name(f".{file.name}.part")
-    with beside.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(("done", "source_feature_id", "reason"))
-        for done, faults in (("repaired", report.repaired), ("skipped", report.skipped)):
-            writer.writerows((done, fault.source_feature_id, fault.reason) for fault in faults)
-    beside.replace(file)
+    try:
+        with beside.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(("done", "source_feature_id", "reason"))
+            for done, faults in (("repaired", report.repaired), ("skipped", report.skipped)):
+                writer.writerows((done, fault.source_feature_id, fault.reason) for fault in faults)
+        beside.replace(file)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink()
+        raise RtsTrackError(
+            f"{file}: the faults cannot be written ({error.strerror}); the import itself is stored"
+        ) from error
 
 
 def _fault_lines(done: str, faults: tuple[Fault, ...]) -> Iterator[str]:

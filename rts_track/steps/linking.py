@@ -16,7 +16,13 @@ from rts_track.steps.history import ChainHistory, KindHistory
 from rts_track.steps.progress import Progress, silent
 from rts_track.steps.regions import assign_regions
 from rts_track.steps.registry import name_chains
-from rts_track.steps.runs import begin_run, end_run, input_digest, keep_input_digest
+from rts_track.steps.runs import (
+    begin_run,
+    end_run,
+    forget_units,
+    input_digests,
+    keep_input_digest,
+)
 from rts_track.steps.season_links import read_shifts, shift_rows
 from rts_track.steps.track_rows import (
     release_superseded,
@@ -34,6 +40,8 @@ if TYPE_CHECKING:
     from rts_track.store.base import Store
 
 STEP = "link"
+Unit = tuple[str, int]
+"""A kind and a season."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,28 +67,30 @@ def link(
     params = params or LinkParams()
     with store.transaction():
         refresh_coverage(store, progress=progress)
-        units = _units(store, params)
-        changed = [
-            (kind, season)
-            for (kind, season), inputs in units.items()
-            if input_digest(store, STEP, f"{kind} {season}") != inputs
-        ]
+        known, units = _known_units(store), _units(store, params)
+        changed = sorted(
+            unit for unit in known.keys() | units.keys() if known.get(unit) != units.get(unit)
+        )
         if not changed:
             return LinkReport()
-        first = min(season for _, season in changed)
-        last = max(season for _, season in units)
-        inputs = digest(*(f"{kind} {season} {units[kind, season]}" for kind, season in changed))
+        first = min(_after_the_season_before(unit, units) for unit in changed)
+        last = max(season for _, season in known.keys() | units.keys())
+        inputs = digest(
+            *(f"{kind} {season} {units.get((kind, season))}" for kind, season in changed)
+        )
         run_id = begin_run(store, STEP, params.as_dict(), inputs)
-        histories = _histories(store, params, run_id, units, first, last, progress)
+        histories = _histories(store, params, run_id, known | units, units, first, progress)
         report = _write(store, histories, run_id, first, last)
         for kind, season in changed:
-            keep_input_digest(store, STEP, f"{kind} {season}", units[kind, season])
+            if (kind, season) in units:
+                keep_input_digest(store, STEP, f"{kind} {season}", units[kind, season])
+        forget_units(store, STEP, [f"{k} {season}" for k, season in known.keys() - units.keys()])
         assign_regions(store)
         end_run(store, run_id, STEP, params.as_dict(), inputs)
     return report
 
 
-def _units(store: Store, params: LinkParams) -> dict[tuple[str, int], str]:
+def _units(store: Store, params: LinkParams) -> dict[Unit, str]:
     """A digest of what linking reads, per kind and season."""
     rows = store.query(statement("season_units")).to_pylist()
     return {
@@ -89,31 +99,50 @@ def _units(store: Store, params: LinkParams) -> dict[tuple[str, int], str]:
     }
 
 
+def _known_units(store: Store) -> dict[Unit, str]:
+    """The digests of the last time."""
+    known = {}
+    for unit, inputs in input_digests(store, STEP).items():
+        kind, season = unit.rsplit(" ", 1)
+        known[kind, int(season)] = inputs
+    return known
+
+
+def _after_the_season_before(unit: Unit, units: dict[Unit, str]) -> int:
+    """The earliest season whose states the unit decides.
+
+    States go on to a kind's newest unit: one that follows seasons without any fills these, too.
+    """
+    kind, season = unit
+    before = [other for of, other in units if of == kind and other < season]
+    return max(before, default=season - 1) + 1
+
+
 def _histories(
     store: Store,
     params: LinkParams,
     run_id: str,
-    units: dict[tuple[str, int], str],
+    ever: dict[Unit, str],
+    units: dict[Unit, str],
     first: int,
-    last: int,
     progress: Progress,
 ) -> list[ChainHistory]:
+    """Every kind that has units, or had: then what it had must go."""
     shifts = read_shifts(store)
-    workers = []
+    workers, todo = [], []
     for kind in KINDS:
         seasons = [season for of, season in units if of == kind]
-        if seasons:
+        gone = [season for of, season in ever if of == kind and season not in seasons]
+        if seasons or gone:
             worker = KindHistory(store, kind, params, run_id, shifts)
             worker.begin(first, seasons)
-            workers.append((worker, max(seasons)))
-    todo = [
-        (worker, season)
-        for worker, newest in workers
-        for season in range(first, min(last, newest) + 1)
-    ]
+            workers.append(worker)
+            newest = max(seasons, default=first - 1)
+            todo += [(worker, season) for season in range(first, newest + 1)]
+            worker.history.emptied = [season for season in gone if season > newest]
     for worker, season in progress(todo, label="linking", total=len(todo)):
         worker.advance(season)
-    return [worker.finish() for worker, _ in workers]
+    return [worker.finish() for worker in workers]
 
 
 def _write(

@@ -56,6 +56,16 @@ class SeasonLooks:
         np.fmax.at(last, polygon, self.to_on[look])
         return first, last
 
+    def latest_from_on(self, geometry: NDArray[np.object_]) -> NDArray[np.datetime64]:
+        """First day of the latest look that touched each polygon; NaT where none did.
+
+        What a look of several days did not see may have begun after the first of them.
+        """
+        latest = np.full(len(geometry), np.datetime64("NaT"), dtype="datetime64[D]")
+        polygon, look = self._touching(geometry)
+        np.fmax.at(latest, polygon, self.from_on[look])
+        return latest
+
     def best_recall(self, geometry: NDArray[np.object_]) -> NDArray[np.float64]:
         """The highest stated recall of the looks that touch each polygon; NaN where unknown."""
         recall = np.full(len(geometry), np.nan)

@@ -155,7 +155,7 @@ def _rows(
     """One row per outline, with what `Outlines` needs beside the contract's columns."""
     footprint_id = footprints["footprint_id"].to_pylist()
     area = _doubles(footprints, "area_m2")
-    follows = np.array([_followed(outline, area) for outline in consensus], dtype=np.int64)
+    follows = np.array([_followed(outline, area, found) for outline in consensus], dtype=np.int64)
     is_vote = np.array([outline.follows is None for outline in consensus], dtype=bool)
     wkb = footprints["geometry"].to_numpy(zero_copy_only=False)[follows]
     perimeter = _doubles(footprints, "perimeter_m")[follows]
@@ -169,8 +169,8 @@ def _rows(
         outline_area[is_vote], perimeter[is_vote] = shapely.area(voted), grid.perimeter_m(voted)
         lon[is_vote], lat[is_vote] = grid.point_lonlat(voted)
     first, last = _days(footprints, "observed_from"), _days(footprints, "observed_to")
-    sigma_d = (last - first).astype(np.int64) * SEASON_DATE_SIGMA
-    day = [np.median(found.day[list(outline.members)]) for outline in consensus]
+    sigma_d = (last - first).astype(np.float64) * SEASON_DATE_SIGMA
+    day = [_median(found.day, outline.members) for outline in consensus]
     gsd = found.gsd_m[follows]
     delineation = _doubles(footprints, "delineation_sigma_m")[follows]
     probability = _doubles(footprints, "prob_mean")
@@ -189,7 +189,7 @@ def _rows(
             "season_year": pa.array([season_year] * len(consensus), pa.int32()),
             "observed_on": pa.array(np.floor(day).astype("datetime64[D]"), pa.date32()),
             "observed_sigma_d": pa.array(
-                [float(np.median(sigma_d[list(o.members)])) for o in consensus], pa.float64()
+                [_median(sigma_d, outline.members) for outline in consensus], pa.float64()
             ),
             "n_hits": pa.array([len(o.members) for o in consensus], pa.int32()),
             "area_m2": outline_area,
@@ -214,13 +214,21 @@ def _rows(
     )
 
 
-def _followed(outline: Consensus, area: NDArray[np.float64]) -> int:
+def _followed(outline: Consensus, area: NDArray[np.float64], found: SeasonFootprints) -> int:
     """The footprint whose polygon the outline is, or for a vote, that is closest in area.
 
-    `live_outlines.sql` finds it again by the same rule.
+    Of footprints with one area, as where one image's outline was copied to another, that which a
+    better look would be of: whole, then the finer. `live_outlines.sql` finds it by the same rule.
     """
+    if len(outline.members) == 1:
+        return outline.members[0]
     target = area[outline.follows] if outline.follows is not None else outline.geometry.area
-    return min(outline.members, key=lambda member: (abs(area[member] - target), member))
+
+    def rank(member: int) -> tuple[float, bool, float, int]:
+        fineness = float(np.nan_to_num(found.gsd_m[member], nan=np.inf))
+        return abs(area[member] - target), bool(found.is_clipped[member]), fineness, member
+
+    return min(outline.members, key=rank)
 
 
 def _companions(
@@ -254,6 +262,11 @@ def _numbered(names: list[str | None]) -> NDArray[np.int64]:
     """A number for each name in alphabetical order; NO_SCENE for None."""
     number = {name: rank for rank, name in enumerate(sorted({n for n in names if n is not None}))}
     return np.array([NO_SCENE if n is None else number[n] for n in names], dtype=np.int64)
+
+
+def _median(values: NDArray[np.float64], members: tuple[int, ...]) -> float:
+    """The median of the members' values; most outlines have one member, and that is quick."""
+    return float(values[members[0]] if len(members) == 1 else np.median(values[list(members)]))
 
 
 def _mean(values: NDArray[np.float64]) -> float:

@@ -28,11 +28,17 @@ def write_tracks(
     store: Store, history: ChainHistory, names: Names, newest: int, run_id: str
 ) -> int:
     """Write the kind's tracks and aliases; how many tracks are new."""
-    rows = [row for live in history.last for row in _track_rows(live, history, names, newest)]
-    written = store.upsert("track", pa.Table.from_pylist(rows, schema=arrow_schema("track")))
+    rows = store.read("track", ["track_id"], {"kind": history.kind, "is_provisional": True})
+    unsettled = set(rows["track_id"].to_pylist())
+    of_split = {event.chain for event in history.events if event.kind == SPLIT}
+    of_split |= {chain for chain, track in enumerate(history.prior) if track in unsettled}
+    tracks = [
+        row for live in history.last for row in _track_rows(live, history, names, newest, of_split)
+    ]
+    written = store.upsert("track", pa.Table.from_pylist(tracks, schema=arrow_schema("track")))
     if names.moved_lineage:
-        tracks, lineages = zip(*sorted(names.moved_lineage.items()), strict=True)
-        store.update("track", pa.table({"track_id": tracks, "lineage_id": lineages}))
+        moved, lineages = zip(*sorted(names.moved_lineage.items()), strict=True)
+        store.update("track", pa.table({"track_id": moved, "lineage_id": lineages}))
     if names.removed:
         for table in _DEPENDENT_TABLES:
             store.delete(table, {"track_id": names.removed})
@@ -59,6 +65,9 @@ def write_outlines(store: Store, history: ChainHistory, names: Names) -> int:
                 }
             ),
         )
+    for season in history.emptied:
+        nothing = arrow_schema("outline").empty_table()
+        store.sync("outline", nothing, {"kind": history.kind, "season_year": season})
     return sum(len(found.outlines) for found in history.seasons.values())
 
 
@@ -160,9 +169,8 @@ def settle(store: Store, newest: dict[str, int]) -> None:
 
 
 def _track_rows(
-    live: Live, history: ChainHistory, names: Names, newest: int
+    live: Live, history: ChainHistory, names: Names, newest: int, of_split: set[int]
 ) -> Iterable[dict[str, object]]:
-    split_chains = {event.chain for event in history.events if event.kind == SPLIT}
     outlines = live.outlines
     for row, chain in enumerate(live.chain.tolist()):
         track = names.track_of_chain[chain]
@@ -182,7 +190,7 @@ def _track_rows(
             "area_m2": float(outlines.area_m2[row]),
             "lon": float(outlines.lon[row]),
             "lat": float(outlines.lat[row]),
-            "is_provisional": chain in split_chains and first_year == newest,
+            "is_provisional": chain in of_split and first_year == newest,
             "geometry": outlines.wkb[row],
         }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
 from rts_track.errors import UsageError
@@ -133,6 +134,12 @@ def open_store(url: str, *, is_read_only: bool = False, must_exist: bool = False
     raise UsageError(
         f"store {url!r}: expected duckdb:///file.duckdb or postgresql://user@host/database"
     )
+
+
+def embedded_file(url: str) -> Path | None:
+    """The file of an embedded store's address; None for any other address."""
+    scheme, separator, rest = url.partition("://")
+    return Path(rest.removeprefix("/")) if scheme == "duckdb" and separator else None
 
 
 def open_reader(url: str) -> Reader:

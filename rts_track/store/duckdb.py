@@ -31,6 +31,7 @@ _TYPES = {
     "geometry": "geometry",
 }
 _STAGED = "staged_rows"
+_NO_DATABASE = "a file, but no store of rts-track: it is no DuckDB database"
 _LOST_TABLE = re.compile(r'Table with name "?(?:\w+\.)?(\w+)"? does not exist')
 _Rows = TypeVar("_Rows", "pa.Table", "pa.RecordBatch")
 
@@ -115,6 +116,8 @@ class DuckDBStore(_DuckDBReader):
             raise StoreError(
                 f"{file}: its folder does not exist (duckdb:////four/slashes is an absolute path)"
             )
+        if _is_sqlite(file):
+            raise StoreError(f"{file}: {_NO_DATABASE}")
         with _one_line(path):
             connection = duckdb.connect(str(file), read_only=is_read_only)
         store = cls(connection, f"duckdb:///{path}")
@@ -397,6 +400,14 @@ def _referencing(table: str) -> list[str]:
     ]
 
 
+def _is_sqlite(file: Path) -> bool:
+    """Whether it is SQLite, as a GeoPackage is: DuckDB would fetch an extension and write to it."""
+    if not file.is_file():
+        return False
+    with file.open("rb") as opened:
+        return opened.read(16) == b"SQLite format 3\0"
+
+
 @contextmanager
 def _one_line(url: str) -> Iterator[None]:
     """DuckDB's errors as one line each."""
@@ -408,6 +419,8 @@ def _one_line(url: str) -> Iterator[None]:
             text = "another process is using this file; wait for it to end, or close it"
         elif "No space left" in str(error):
             text = "no space left on the disk"
+        elif "not a valid DuckDB database" in text:
+            text = _NO_DATABASE
         elif "attached in read-only mode" in text:
             text = "opened to be read only"
         elif (lost := _LOST_TABLE.search(text)) and lost[1] in CONTRACT | INTERNAL:

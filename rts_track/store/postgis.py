@@ -578,6 +578,5 @@ def _without_password(url: str) -> str:
         return "postgresql://..."
     user, at, host = parts.netloc.rpartition("@")
     options = [(name, value) for name, value in parse_qsl(parts.query) if name != "password"]
-    return urlunsplit(
-        parts._replace(netloc=f"{user.partition(':')[0]}{at}{host}", query=urlencode(options))
-    )
+    shown = parts._replace(netloc="", scheme="", query=urlencode(options))
+    return f"{parts.scheme}://{user.partition(':')[0]}{at}{host}{urlunsplit(shown)}"

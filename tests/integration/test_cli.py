@@ -1,9 +1,6 @@
 """The command line as a user meets it."""
 
 import json
-import shlex
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -57,21 +54,6 @@ def test_the_whole_job_runs_on_a_users_shapefile(linked, tmp_path):
     n_tracks = pq.read_table(tmp_path / "everything" / "track.parquet").num_rows
     code, out, _ = linked("query", "tracks", "--format", "csv", "--store", "parquet:///everything")
     assert len(out.splitlines()) == n_tracks + 1
-
-
-def test_the_readmes_worked_example_runs_as_it_is_printed(tmp_path, monkeypatch):
-    monkeypatch.delenv("RTS_TRACK_STORE", raising=False)
-    folder = shutil.copytree(EXAMPLE.parent, tmp_path / "example")
-    readme = EXAMPLE.parents[2].joinpath("README.md").read_text(encoding="utf-8")
-    example = readme.partition("cd docs/example\n")[2].partition("```")[0].splitlines()
-    example += [line for line in readme.splitlines() if "parquet:///everything" in line]
-    program = Path(sys.executable).with_name("rts-track")
-    assert len(example) > 8
-    for line in example:
-        command = [str(program), *shlex.split(line, comments=True)[1:]]
-        ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-        assert ended.returncode == 0, f"{line}\n{ended.stderr[-2000:]}"
-    assert len(pq.read_table(folder / "outlines.parquet")) > 100
 
 
 def test_doing_it_all_again_changes_nothing(linked):
@@ -135,7 +117,26 @@ def test_a_users_mistake_is_one_line_and_an_exit_code(run, arguments, code, word
 def test_a_mistake_leaves_no_file_behind(run, tmp_path):
     run("link")
     run("query", "tracks")
+    run("import", "nowhere.shp", "--season-field", "year", "--gsd", 3)
+    run("import", EXAMPLE, "--date-field", "when", "--gsd", 3)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_init_tells_what_it_created_and_that_it_does_so_once(run):
+    assert "created structure" in run("init")[1]
+    assert "up to date" in run("init")[1]
+
+
+@pytest.mark.parametrize("beginning", [b"SQLite format 3\0", b"no database of any kind"])
+def test_a_file_that_is_no_store_is_refused_and_left_alone(run, tmp_path, beginning):
+    file = tmp_path / "slumps.gpkg"
+    file.write_bytes(beginning.ljust(8192, b"\0"))
+    before = file.read_bytes()
+    for command in (["init"], ["status"], ["import", EXAMPLE, "--source", "s", *FIELDS]):
+        code, _, err = run(*command, "--store", "duckdb:///slumps.gpkg")
+        assert code == 1
+        one_line(err, "slumps.gpkg", "no store of rts-track")
+    assert file.read_bytes() == before
 
 
 def test_a_store_of_a_newer_structure_is_refused(linked, tmp_path):
@@ -181,3 +182,41 @@ def test_faults_are_listed_counted_and_written(run, tmp_path):
     assert "odd:3" in out
     listed = (tmp_path / "faults.csv").read_text(encoding="utf-8").splitlines()
     assert len(listed) == 3
+
+
+def test_ctrl_c_is_one_line(run, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    assert run("init")[0] == 0
+    monkeypatch.setattr("rts_track.steps.linking.link", interrupted)
+    code, out, err = run("link")
+    assert (code, out) == (130, "")
+    assert "Traceback" not in err
+    assert err.strip() == "rts-track: interrupted; what the store held before is unchanged"
+
+
+def test_a_faults_file_that_cannot_be_is_told_before_anything_is_stored(run, tmp_path):
+    given = ["import", EXAMPLE, "--source", "survey", *FIELDS]
+    for file in ("no/such/folder/faults.csv", "."):
+        code, _, err = run(*given, "--faults", file)
+        assert code == 2
+        assert len(err.splitlines()) == 1
+        assert file in err
+    assert not (tmp_path / "rts-track.duckdb").exists()
+
+
+def test_quiet_still_lists_outlines_at_fault(run, tmp_path):
+    pyogrio.raw.write(
+        tmp_path / "old.gpkg",
+        shapely.to_wkb(np.array([shapely.box(501e3, 78e5, 5011e2, 78001e2)])),
+        [np.array([1700])],
+        ["year"],
+        layer="old",
+        crs="EPSG:32605",
+        geometry_type="Polygon",
+    )
+    given = ["import", "old.gpkg", "--season-field", "year", "--gsd", 3, "--quiet"]
+    code, out, _ = run(*given)
+    assert code == 0
+    assert out.splitlines() == ["1 skipped:", "  old:1: season 1700 outside 1900-2100"]

@@ -360,3 +360,9 @@ def test_an_applied_migration_is_logged_once(empty_postgis_url: str, caplog):
         applied = store.init()
         store.init()
     assert [record.args[1] for record in caplog.records] == applied
+
+
+def test_an_address_without_a_host_is_shown_as_it_was_given():
+    with pytest.raises(StoreError, match=r"^postgresql:///slumps\?host=") as refused:
+        open_reader("postgresql:///slumps?host=/no/such/folder&password=s3cret")
+    assert "s3cret" not in str(refused.value)

@@ -157,7 +157,7 @@ def test_every_geometry_that_maps_show_and_every_reference_that_is_undone_has_an
         for table, definition in indexes
         if "btree" in definition
     }
-    removed = {"outline", "track", "scene", "look"}
+    removed = {"outline", "track"}
     assert {
         (table.name, column.name)
         for table in CONTRACT.values()

@@ -34,10 +34,16 @@ followed_footprint as (
         f.scene_id,
         row_number() over (
             partition by f.outline_id
-            order by abs(f.area_m2 - o.area_m2), f.footprint_id
+            order by
+                abs(f.area_m2 - o.area_m2),
+                f.is_clipped,
+                coalesce(c.gsd_m, s.gsd_m) nulls last,
+                f.footprint_id
         ) as rank
     from own_outline o
     join footprint f on f.outline_id = o.outline_id
+    join source s on s.source = f.source
+    left join scene c on c.scene_id = f.scene_id
 )
 select
     o.outline_id,

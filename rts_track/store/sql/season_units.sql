@@ -12,10 +12,12 @@ with current_footprint as (
             cast(f.is_clipped as integer),
             cast(s.delineation_sigma_m as decimal(18, 6)),
             cast(coalesce(s.recall, -1) as decimal(18, 6)),
-            cast(coalesce(f.prob_mean, -1) as decimal(18, 6))
+            cast(coalesce(f.prob_mean, -1) as decimal(18, 6)),
+            cast(coalesce(c.gsd_m, s.gsd_m, -1) as decimal(18, 6))
         ) as line
     from footprint f
     join source s on s.source = f.source
+    left join scene c on c.scene_id = f.scene_id
     where not exists (
         select 1
         from rts_track_internal.superseded_footprint o

@@ -73,6 +73,22 @@ def test_coordinates_outside_their_crs_are_refused() -> None:
     )
 
 
+@pytest.mark.parametrize("lon", [400.0, -400.0])
+def test_longitudes_more_than_a_turn_off_are_refused(lon: float) -> None:
+    slip = shapely.box(lon, 70, lon + 0.01, 70.01)
+
+    assert cleaned(slip, crs="EPSG:4326").fault[0] == "lies outside its CRS (EPSG:4326)"
+
+
+def test_longitudes_may_be_counted_eastward_to_360() -> None:
+    west, east = shapely.box(-170, 70, -169, 70.01), shapely.box(190, 70, 191, 70.01)
+
+    result = cleaned(west, east, crs="EPSG:4326")
+
+    assert list(result.fault) == [None, None]
+    assert shapely.area(result.geometry[0]) == pytest.approx(shapely.area(result.geometry[1]))
+
+
 def test_a_line_that_bends_when_carried_over_is_no_area() -> None:
     line = shapely.Polygon([(5e5, 75e5), (5.1e5, 75e5), (5.2e5, 75e5)])
 
