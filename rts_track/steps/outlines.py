@@ -116,7 +116,8 @@ def consolidate_season(
     geometry = grid.to_metric(
         shapely.from_wkb(footprints["geometry"].to_numpy(zero_copy_only=False))
     )
-    n_covering, is_touched = count_covering(geometry, looks.geometry, params.coverage_min_frac)
+    # An assumed look says where scenes may have looked; it is no further look that could vote.
+    n_covering, _ = count_covering(geometry, looks.measured().geometry, params.coverage_min_frac)
     day_from, day_to = _days(footprints, "observed_from"), _days(footprints, "observed_to")
     found = SeasonFootprints(
         geometry=geometry,

@@ -149,6 +149,17 @@ def test_the_same_slump_in_two_scenes_of_a_season_is_one_outline(story):
     assert outline["area_m2"] == pytest.approx(3000, rel=1e-6)
 
 
+def test_an_assumed_look_is_no_third_vote(story):
+    looks_everywhere(story, 2018, basis="assumed")
+    story.scene("coarse", 2018, gsd_m=10.0)
+    story.scene("fine", 2018, gsd_m=3.0)
+    story.slump(2018, "a", (0, 0, 60, 50), scene="coarse")
+    story.slump(2018, "a", (2, 0, 80, 50), scene="fine")
+    link(story.store)
+    (outline,) = story.store.read("outline").to_pylist()
+    assert outline["area_m2"] == pytest.approx(78 * 50, rel=1e-6)
+
+
 def test_two_footprints_of_one_scene_are_two_outlines(story):
     story.scene("s", 2018)
     story.slump(2018, "a", (0, 0, 60, 50), scene="s")
