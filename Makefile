@@ -15,7 +15,7 @@ demo: $(VENV)/.report
 	$(BIN)/rts-track demo demo
 
 test: $(VENV)/.dev postgis lint
-	RTS_TRACK_REQUIRE_POSTGIS=1 $(BIN)/pytest -n 2 --dist loadfile
+	RTS_TRACK_REQUIRE_POSTGIS=1 $(BIN)/pytest -n 2 --dist loadfile -rs
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check

@@ -9,11 +9,11 @@ import json
 import math
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rts_track.errors import RtsTrackError, UsageError
+from rts_track.writing import appearing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,8 +43,11 @@ def write_answer(answer: pa.Table, format: str, out: TextIO | Path) -> None:
     if format not in FORMATS:
         raise UsageError(f"format {format!r}: expected {', '.join(FORMATS)}")
     if isinstance(out, Path):
-        with _appearing(out) as file:
-            _write_file(answer, format, file)
+        try:
+            with appearing(out) as file:
+                _write_file(answer, format, file)
+        except OSError as error:
+            raise RtsTrackError(f"{out}: cannot be written ({error.strerror or error})") from error
     elif format == "parquet":
         _stream_parquet(answer, out)
     else:
@@ -78,20 +81,6 @@ def _stream_parquet(answer: pa.Table, out: TextIO) -> None:
         _write_parquet(answer, file)
         out.flush()
         out.buffer.write(file.read_bytes())
-
-
-@contextmanager
-def _appearing(path: Path) -> Iterator[Path]:
-    """A file beside `path` to write to, that takes its place at the end, unless we fail."""
-    beside = path.with_name(f".{path.name}.partial")
-    try:
-        yield beside
-        beside.replace(path)
-    except OSError as error:
-        raise RtsTrackError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        with suppress(OSError):
-            beside.unlink()
 
 
 def table_lines(answer: pa.Table) -> Iterator[str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ import shapely
 
 from rts_track.contract import Table, to_arrow_schema
 from rts_track.release.ordering import Spool, hilbert_distance
+from rts_track.writing import appearing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,17 +64,6 @@ def write_geoparquet(path: Path, table: pa.Table, geometry_column: str = "geomet
     return _write_geo(path, table.schema, batches, geometry_column, [geometry_column])
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; it takes the place of `path` at the end, unless we fail."""
-    beside = path.with_name(f".{path.name}.partial")
-    try:
-        yield beside
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
 def _write_geo(
     path: Path,
     schema: pa.Schema,
@@ -103,7 +92,7 @@ def _write(
     schema = schema.with_metadata({**(schema.metadata or {}), **metadata})
     written = 0
     with (
-        replacing(path) as beside,
+        appearing(path) as beside,
         pq.ParquetWriter(beside, schema, compression="zstd", use_dictionary=texts) as writer,
     ):
         for group in _regroup(batches, schema):

@@ -193,7 +193,10 @@ def _checked_crs(path: Path, crs: str) -> str:
 
 def _no_crs(bounds: Sequence[float] | None) -> str:
     if bounds is not None and max(map(abs, bounds)) <= 360.0:
-        return "no CRS; its coordinates look like degrees: if they are, set EPSG:4326"
+        return (
+            "no CRS; its coordinates look like degrees: if they are, set EPSG:4326"
+            " (ogr2ogr -a_srs EPSG:4326, or for a shapefile its .prj)"
+        )
     return "no CRS; set it (for a shapefile, put its .prj beside it)"
 
 

@@ -32,6 +32,7 @@ SOURCE = "simulated survey"
 SHOWN_COLUMNS = [
     "rank",
     "track_id",
+    "basis",
     "from_year",
     "area_m2",
     "area_rate_m2_yr",
@@ -88,6 +89,7 @@ def _summary(store: Store, truth: Path) -> Iterator[str]:
     ).to_pylist()
     yield ""
     yield f"{counted['n']:,} tracks, {counted['n_confirmed']:,} of them seen in two seasons or more"
+    yield "(more than there are slumps: the survey maps things that are none, and misses some)"
     happened = store.query(
         "select kind, count(*) as n from event group by kind order by kind"
     ).to_pylist()

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from rts_track.contract import CONTRACT
 from rts_track.errors import RtsTrackError, StoreError
-from rts_track.release.geoparquet import replacing, write_table
+from rts_track.release.geoparquet import write_table
 from rts_track.steps.progress import Progress, silent
+from rts_track.writing import appearing
 
 if TYPE_CHECKING:
     from rts_track.store.base import Reader
@@ -67,7 +68,7 @@ def _write_all(reader: Reader, folder: Path, progress: Progress) -> tuple[Export
     with ExitStack() as replaced:
         for name, table in progress(CONTRACT.items(), label="export", total=len(CONTRACT)):
             path = folder / f"{name}.parquet"
-            beside = replaced.enter_context(replacing(path))
+            beside = replaced.enter_context(appearing(path))
             n_rows = write_table(beside, table, reader.scan(name))
             size_bytes = beside.stat().st_size
             tables.append(ExportedTable(name=name, path=path, n_rows=n_rows, size_bytes=size_bytes))

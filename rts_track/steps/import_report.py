@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rts_track.errors import RtsTrackError, UsageError
+from rts_track.writing import appearing
 
 if TYPE_CHECKING:
     from rts_track.source.inventory import Fault
@@ -25,6 +25,8 @@ def import_lines(report: ImportReport) -> Iterator[str]:
         f" added, {report.updated:,} updated, {report.unchanged:,} already there;"
         f" {report.scenes.added:,} scenes and {report.looks.added:,} looks added"
     )
+    if report.n_read and not report.added + report.updated + report.unchanged:
+        yield "nothing was taken in: no feature could be used"
     if report.superseded:
         yield f"{report.superseded:,} former footprints gave way to new outlines"
     for reason, count in sorted(report.left_out.items()):
@@ -52,17 +54,13 @@ def write_faults(report: ImportReport, file: Path) -> None:
     Raises:
         RtsTrackError: the file cannot be written.
     """
-    beside = file.with_name(f".{file.name}.part")
     try:
-        with beside.open("w", encoding="utf-8", newline="") as stream:
+        with appearing(file) as path, path.open("w", encoding="utf-8", newline="") as stream:
             writer = csv.writer(stream)
             writer.writerow(("done", "source_feature_id", "reason"))
             for done, faults in (("repaired", report.repaired), ("skipped", report.skipped)):
                 writer.writerows((done, fault.source_feature_id, fault.reason) for fault in faults)
-        beside.replace(file)
     except OSError as error:
-        with suppress(OSError):
-            beside.unlink()
         raise RtsTrackError(
             f"{file}: the faults cannot be written ({error.strerror}); the import itself is stored"
         ) from error
