@@ -389,12 +389,21 @@ def demo(
         "demo"
     ),
     seed: Annotated[int, typer.Option(help="Another seed, another history.")] = 1,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            "--store",
+            metavar="ADDRESS",
+            help="duckdb:///file.duckdb or postgresql://user@host/database.",
+            show_default="a file in DIR",
+        ),
+    ] = None,
     quiet: QuietOption = False,
 ) -> None:
     """Run the whole job on a simulated history and score it."""
     from rts_track.steps.demo import run_demo
 
-    for line in run_demo(folder, seed, progress=_progress(quiet)):
+    for line in run_demo(folder, seed, url=store, progress=_progress(quiet)):
         typer.echo(line)
 
 

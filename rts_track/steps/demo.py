@@ -43,10 +43,13 @@ SHOWN_COLUMNS = [
 """Of the fastest growers, what fits a terminal."""
 
 
-def run_demo(folder: Path, seed: int, *, progress: Progress = silent) -> Iterator[str]:
+def run_demo(
+    folder: Path, seed: int, *, url: str | None = None, progress: Progress = silent
+) -> Iterator[str]:
     """Simulate, import, link, measure, export, score; lines that say what came of it.
 
-    Files in the folder that an earlier demo wrote are replaced.
+    `url` is the store to use; by default a file in the folder. Files in the folder that an
+    earlier demo wrote are replaced; a store that was named is added to.
     """
     params = HistoryParams()
     yield (
@@ -54,8 +57,10 @@ def run_demo(folder: Path, seed: int, *, progress: Progress = silent) -> Iterato
         f" (seed {seed}), mapped by an imperfect survey:"
     )
     files = write_history(simulate_history(np.random.default_rng(seed), params), folder)
-    _forget_former(folder)
-    with open_store(_address(folder / STORE_FILE)) as store:
+    if url is None:
+        _forget_former(folder)
+    address = url or f"duckdb:///{folder / STORE_FILE}"
+    with open_store(address) as store:
         store.init()
         request = ImportRequest(
             source=SOURCE,
@@ -75,8 +80,7 @@ def run_demo(folder: Path, seed: int, *, progress: Progress = silent) -> Iterato
         picture = _picture(store, folder)
     yield ""
     yield "Files:"
-    address = _address(folder / STORE_FILE)
-    yield f"  {folder / STORE_FILE}   everything; try `rts-track query tracks --store {address}`"
+    yield f"  {store.url}   everything; try `rts-track query tracks --store {store.url}`"
     yield f"  {folder / 'export'}   every table as GeoParquet, for QGIS, DuckDB, Python or R"
     yield f"  {picture}"
 
@@ -115,7 +119,3 @@ def _picture(store: Store, folder: Path) -> str:
 def _forget_former(folder: Path) -> None:
     for name in (STORE_FILE, f"{STORE_FILE}.wal"):
         (folder / name).unlink(missing_ok=True)
-
-
-def _address(file: Path) -> str:
-    return f"duckdb:///{file}"

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from rts_track.store.base import open_store
+
 ROOT = Path(__file__).resolve().parents[2]
 ENTERING = ("source .venv", "cd docs/example")
 """Lines that bring a reader into the environment and folder in which the test already is."""
@@ -42,3 +44,15 @@ def test_the_worked_example_runs_as_printed(tmp_path):
     assert (tmp_path / "example" / "outlines.parquet").is_file()
     assert (tmp_path / "example" / "everything" / "track.parquet").is_file()
     assert "fastest-growers" in ended.stdout
+
+
+def test_the_spatial_example_runs_as_printed(tmp_path):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    with open_store(f"duckdb:///{tmp_path}/rts-track.duckdb") as store:
+        store.init()
+    ended = subprocess.run(
+        [sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "vertices" in ended.stdout
