@@ -76,7 +76,8 @@ def main() -> None:
     """Run the command line; a user's mistake is one line and an exit code, never a traceback."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
-        app()
+        with _without_pandas():
+            app()
     except RtsTrackError as error:
         _fail(str(error), error.exit_code)
     except OSError as error:
@@ -275,7 +276,6 @@ def query(
     Example: rts-track query fastest-growers --param season=2020 --format csv
     """
     del quiet
-    _do_without_pandas()
     from rts_track.answer import write_answer
     from rts_track.query import ask, bind, question, question_lines
     from rts_track.store.base import open_reader
@@ -348,7 +348,6 @@ def region(
 def status(store: StoreOption = None, quiet: QuietOption = False) -> None:
     """Say what the store holds and what is still to do."""
     del quiet
-    _do_without_pandas()
     from rts_track.steps.status import status_lines
     from rts_track.store.base import open_reader
 
@@ -434,6 +433,26 @@ def _open(store: str | None, *, may_create: bool = False) -> Store:
     return opened
 
 
+@contextmanager
+def _open_to_import(store: str | None) -> Iterator[Store]:
+    """The store to import into; a file that was made for it goes again if nothing comes in."""
+    from rts_track.store.base import embedded_file
+
+    file = embedded_file(store_url(store))
+    is_new = file is not None and not file.exists()
+    is_empty = False
+    try:
+        with _open(store, may_create=True) as opened:
+            try:
+                yield opened
+            except BaseException:
+                is_empty = opened.count("run") == 0  # else another process was quicker
+                raise
+    finally:
+        if file is not None and is_new and is_empty:
+            file.unlink(missing_ok=True)
+
+
 class _NoPandas(MetaPathFinder):
     """Finds no pandas. None in `sys.modules` would not do: pyarrow takes that for pandas."""
 
@@ -443,25 +462,14 @@ class _NoPandas(MetaPathFinder):
 
 
 @contextmanager
-def _open_to_import(store: str | None) -> Iterator[Store]:
-    """The store to import into; a file that was made for it goes again if nothing comes in."""
-    from rts_track.store.base import embedded_file
-
-    file = embedded_file(store_url(store))
-    is_new = file is not None and not file.exists()
-    try:
-        with _open(store, may_create=True) as opened:
-            yield opened
-    except BaseException:
-        if file is not None and is_new:
-            file.unlink(missing_ok=True)
-        raise
-
-
-def _do_without_pandas() -> None:
+def _without_pandas() -> Iterator[None]:
     """Keep DuckDB and pyarrow from loading pandas, which they try: it takes seconds."""
-    if not any(isinstance(finder, _NoPandas) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _NoPandas())
+    finder = _NoPandas()
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
 
 
 def _pair(text: str) -> tuple[str, str]:

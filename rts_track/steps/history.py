@@ -5,12 +5,11 @@ Nothing is named here: chains are numbers. Which track each of them is, `steps.l
 
 from __future__ import annotations
 
-import datetime as dt
-from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rts_track.steps.chains import ChainEvent, ChainHistory, Live
 from rts_track.steps.looks import SeasonLooks, read_looks
 from rts_track.steps.outlines import Outlines, SeasonOutlines, consolidate_season, outlines_of
 from rts_track.steps.season_links import ScenePair, link_rows, link_to_season
@@ -25,76 +24,6 @@ if TYPE_CHECKING:
     from rts_track.store.base import Store
     from rts_track.track.params import LinkParams
     from rts_track.track.shift import Shift
-
-
-@dataclass(slots=True, kw_only=True)
-class Live:
-    """The chains that have not merged away, each with its latest outline.
-
-    `missed` counts the successive seasons since then that measured looks covered it and found
-    nothing; `missed_year` is the last season that any looks did (0: none), `stable_year` the
-    season it stabilised in (0: it has not).
-    """
-
-    outlines: Outlines
-    chain: NDArray[np.int64]
-    n_seen: NDArray[np.int64]
-    first_year: NDArray[np.int64]
-    missed: NDArray[np.int64]
-    missed_from: NDArray[np.int64]
-    missed_on: NDArray[np.datetime64]
-    missed_year: NDArray[np.int64]
-    stable_year: NDArray[np.int64]
-
-    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Live:
-        """Some of them."""
-        columns = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "outlines"}
-        return Live(
-            outlines=self.outlines.take(rows), **{name: c[rows] for name, c in columns.items()}
-        )
-
-    def followed_by(self, other: Live) -> Live:
-        """These, then the others."""
-        columns = [f.name for f in fields(self) if f.name != "outlines"]
-        return Live(
-            outlines=self.outlines.followed_by(other.outlines),
-            **{n: np.concatenate([getattr(self, n), getattr(other, n)]) for n in columns},
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChainEvent:
-    """Something that happened to a chain; `related` is another chain."""
-
-    chain: int
-    related: int | None
-    kind: str
-    season_year: int
-    after_on: dt.date | None
-    before_on: dt.date
-    confidence: float
-    evidence: dict[str, object]
-
-
-@dataclass(slots=True, kw_only=True)
-class ChainHistory:
-    """What became of one kind from `first_season` on."""
-
-    kind: str
-    seasons: dict[int, SeasonOutlines] = field(default_factory=dict)
-    chain_of: dict[int, NDArray[np.int64]] = field(default_factory=dict)
-    prior: list[str | None] = field(default_factory=list)
-    founder: list[str] = field(default_factory=list)
-    links: list[pa.Table] = field(default_factory=list)
-    states: list[dict[str, NDArray[np.generic]]] = field(default_factory=list)
-    events: list[ChainEvent] = field(default_factory=list)
-    relatives: list[tuple[int, int]] = field(default_factory=list)
-    shifts: dict[ScenePair, Shift] = field(default_factory=dict)
-    last: list[Live] = field(default_factory=list)
-    """The chains as they were last: those still live, and those that merged away."""
-    merged_in: dict[int, int] = field(default_factory=dict)
-    emptied: list[int] = field(default_factory=list)
-    """Later seasons that had footprints or looks and have none any more."""
 
 
 class KindHistory:
@@ -186,21 +115,18 @@ class KindHistory:
         chain[new] = len(self.history.prior) + np.arange(len(new))
         self.history.prior += [None] * len(new)
         self.history.founder += [found.founder[own[row]] for row in new]
-        is_split, is_merge = links.kind == SPLIT, links.kind == MERGE
-        split_parent = dict(zip(child[is_split].tolist(), parent[is_split].tolist(), strict=True))
-        confidence = dict(zip(child[is_split].tolist(), links.confidence[is_split], strict=True))
-        for row in new.tolist():
-            if row in split_parent:
-                self._note_relative(
-                    SPLIT, int(chain[row]), split_parent[row], after, row, confidence[row]
-                )
-        self._note_founded(
-            season_year, after, np.array([r for r in new if r not in split_parent], int), chain
-        )
-        for live_row, row, sure in zip(
-            parent[is_merge], child[is_merge], links.confidence[is_merge], strict=True
-        ):
-            self._note_merged(int(live_row), after, int(row), int(chain[row]), float(sure))
+        is_split = (links.kind == SPLIT) & np.isin(child, new)
+        is_merge = links.kind == MERGE
+        for link in np.flatnonzero(is_split | is_merge).tolist():
+            live_row, row = int(parent[link]), int(child[link])
+            earlier, later = int(self.live.chain[live_row]), int(chain[row])
+            sure = float(links.confidence[link])
+            if is_split[link]:
+                self._note_relative(SPLIT, later, earlier, live_row, after, row, sure)
+            else:
+                self._note_relative(MERGE, earlier, later, live_row, after, row, sure)
+                self.history.merged_in[earlier] = season_year
+        self._note_founded(season_year, after, np.setdiff1d(new, child[is_split]), chain)
         self._take_over(after, chain, parent[is_merge])
         return chain
 
@@ -235,48 +161,28 @@ class KindHistory:
         self.live = self.live.take(~gone).followed_by(latest)
 
     def _note_relative(
-        self, kind: str, chain: int, live_row: int, after: Outlines, row: int, sure: float
+        self,
+        kind: str,
+        chain: int,
+        related: int,
+        live_row: int,
+        after: Outlines,
+        row: int,
+        sure: float,
     ) -> None:
-        """An event between a chain and the one in `live_row`."""
-        parent = self.live.outlines
-        related = int(self.live.chain[live_row])
+        """A split or merge, between the live outline in `live_row` and the later one in `row`."""
+        before, season = self.live.outlines, int(after.season_year[row])
         self.history.relatives.append((chain, related))
         self.history.events.append(
             ChainEvent(
                 chain=chain,
                 related=related,
                 kind=kind,
-                season_year=int(after.season_year[row]),
-                after_on=parent.observed_from[live_row].item(),
-                before_on=after.observed_to[row].item(),
-                confidence=sure,
-                evidence={
-                    "decided_in": int(after.season_year[row]),
-                    "from_year": int(parent.season_year[live_row]),
-                },
-            )
-        )
-
-    def _note_merged(
-        self, live_row: int, after: Outlines, row: int, into: int, sure: float
-    ) -> None:
-        ended = int(self.live.chain[live_row])
-        season = int(after.season_year[row])
-        self.history.merged_in[ended] = season
-        self.history.relatives.append((ended, into))
-        self.history.events.append(
-            ChainEvent(
-                chain=ended,
-                related=into,
-                kind=MERGE,
                 season_year=season,
-                after_on=self.live.outlines.observed_from[live_row].item(),
+                after_on=before.observed_from[live_row].item(),
                 before_on=after.observed_to[row].item(),
                 confidence=sure,
-                evidence={
-                    "decided_in": season,
-                    "from_year": int(self.live.outlines.season_year[live_row]),
-                },
+                evidence={"decided_in": season, "from_year": int(before.season_year[live_row])},
             )
         )
 

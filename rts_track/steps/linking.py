@@ -7,21 +7,23 @@ that comes out the same keeps its ids, and appending a season touches nothing be
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rts_track.domain import KINDS, canonical_json, digest
+from rts_track.steps.chains import ChainHistory
 from rts_track.steps.covering import refresh_coverage
-from rts_track.steps.history import ChainHistory, KindHistory
+from rts_track.steps.history import KindHistory
 from rts_track.steps.progress import Progress, silent
 from rts_track.steps.regions import assign_regions
 from rts_track.steps.registry import name_chains
 from rts_track.steps.runs import (
-    begin_run,
-    end_run,
     forget_units,
     input_digests,
     keep_input_digest,
+    record_run,
+    run_id_of,
 )
 from rts_track.steps.season_links import read_shifts, shift_rows
 from rts_track.steps.track_rows import (
@@ -64,7 +66,7 @@ def link(
     One transaction: killed at any moment, the store is as it was before. Unchanged input leaves
     everything as it is.
     """
-    params = params or LinkParams()
+    params, started_at = params or LinkParams(), dt.datetime.now(dt.UTC)
     with store.transaction():
         refresh_coverage(store, progress=progress)
         known, units = _known_units(store), _units(store, params)
@@ -78,7 +80,7 @@ def link(
         inputs = digest(
             *(f"{kind} {season} {units.get((kind, season))}" for kind, season in changed)
         )
-        run_id = begin_run(store, STEP, params.as_dict(), inputs)
+        run_id = run_id_of(STEP, params.as_dict(), inputs)
         histories = _histories(store, params, run_id, known | units, units, first, progress)
         report = _write(store, histories, run_id, first, last)
         for kind, season in changed:
@@ -86,7 +88,7 @@ def link(
                 keep_input_digest(store, STEP, f"{kind} {season}", units[kind, season])
         forget_units(store, STEP, [f"{k} {season}" for k, season in known.keys() - units.keys()])
         assign_regions(store)
-        end_run(store, run_id, STEP, params.as_dict(), inputs)
+        record_run(store, STEP, params.as_dict(), inputs, started_at=started_at)
     return report
 
 

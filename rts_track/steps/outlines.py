@@ -87,6 +87,17 @@ class SeasonOutlines:
     outline_of_footprint: NDArray[np.object_]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shapes:
+    """Polygons of outlines as stored (WKB of lon/lat), and their measures."""
+
+    wkb: NDArray[np.object_]
+    area_m2: NDArray[np.float64]
+    perimeter_m: NDArray[np.float64]
+    lon: NDArray[np.float64]
+    lat: NDArray[np.float64]
+
+
 def outlines_of(rows: pa.Table) -> Outlines:
     """The outlines in rows that have every column of `Outlines`."""
     wkb = rows["geometry"].to_numpy(zero_copy_only=False)
@@ -157,18 +168,7 @@ def _rows(
     footprint_id = footprints["footprint_id"].to_pylist()
     area = _doubles(footprints, "area_m2")
     follows = np.array([_followed(outline, area, found) for outline in consensus], dtype=np.int64)
-    is_vote = np.array([outline.follows is None for outline in consensus], dtype=bool)
-    wkb = footprints["geometry"].to_numpy(zero_copy_only=False)[follows]
-    perimeter = _doubles(footprints, "perimeter_m")[follows]
-    lon, lat = _doubles(footprints, "lon")[follows], _doubles(footprints, "lat")[follows]
-    outline_area = area[follows]
-    if is_vote.any():
-        voted = np.array([o.geometry for o in consensus if o.follows is None], dtype=object)
-        stored = grid.to_lonlat(voted)
-        wkb[is_vote] = shapely.to_wkb(stored)
-        voted = grid.to_metric(stored)
-        outline_area[is_vote], perimeter[is_vote] = shapely.area(voted), grid.perimeter_m(voted)
-        lon[is_vote], lat[is_vote] = grid.point_lonlat(voted)
+    shape = _shapes(footprints, consensus, follows)
     first, last = _days(footprints, "observed_from"), _days(footprints, "observed_to")
     sigma_d = (last - first).astype(np.float64) * SEASON_DATE_SIGMA
     day = [_median(found.day, outline.members) for outline in consensus]
@@ -193,17 +193,17 @@ def _rows(
                 [_median(sigma_d, outline.members) for outline in consensus], pa.float64()
             ),
             "n_hits": pa.array([len(o.members) for o in consensus], pa.int32()),
-            "area_m2": outline_area,
-            "area_sigma_m2": area_sigma_m2(perimeter, gsd, delineation),
+            "area_m2": shape.area_m2,
+            "area_sigma_m2": area_sigma_m2(shape.perimeter_m, gsd, delineation),
             "area_min_m2": pa.array([area[list(o.members)].min() for o in consensus], pa.float64()),
             "area_max_m2": pa.array([area[list(o.members)].max() for o in consensus], pa.float64()),
-            "perimeter_m": perimeter,
+            "perimeter_m": shape.perimeter_m,
             "gsd_m": pa.array(gsd, pa.float64(), from_pandas=True),
             "prob_mean": pa.array(prob_mean, pa.float64(), from_pandas=True),
             "is_clipped": pa.array(found.is_clipped[follows], pa.bool_()),
-            "lon": lon,
-            "lat": lat,
-            "geometry": pa.array(wkb, pa.binary()),
+            "lon": shape.lon,
+            "lat": shape.lat,
+            "geometry": pa.array(shape.wkb, pa.binary()),
             "scene_id": footprints["scene_id"].take(follows),
             "observed_from": pa.array(
                 np.array([first[list(o.members)].min() for o in consensus], "datetime64[D]")
@@ -213,6 +213,29 @@ def _rows(
             ),
         }
     )
+
+
+def _shapes(
+    footprints: pa.Table, consensus: list[Consensus], follows: NDArray[np.int64]
+) -> _Shapes:
+    """Each outline's polygon: that of the footprint it follows, or of the vote."""
+    shape = _Shapes(
+        wkb=footprints["geometry"].to_numpy(zero_copy_only=False)[follows],
+        area_m2=_doubles(footprints, "area_m2")[follows],
+        perimeter_m=_doubles(footprints, "perimeter_m")[follows],
+        lon=_doubles(footprints, "lon")[follows],
+        lat=_doubles(footprints, "lat")[follows],
+    )
+    is_vote = np.array([outline.follows is None for outline in consensus], dtype=bool)
+    if is_vote.any():
+        voted = np.array([o.geometry for o in consensus if o.follows is None], dtype=object)
+        stored = grid.to_lonlat(voted)
+        metric = grid.to_metric(stored)
+        shape.wkb[is_vote] = shapely.to_wkb(stored)
+        shape.area_m2[is_vote] = shapely.area(metric)
+        shape.perimeter_m[is_vote] = grid.perimeter_m(metric)
+        shape.lon[is_vote], shape.lat[is_vote] = grid.point_lonlat(metric)
+    return shape
 
 
 def _followed(outline: Consensus, area: NDArray[np.float64], found: SeasonFootprints) -> int:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from rts_track.steps.history import ChainHistory
+    from rts_track.steps.chains import ChainHistory
     from rts_track.store.base import Store
 
 SAME_OUTLINE_IOMIN = 0.5

@@ -17,21 +17,6 @@ if TYPE_CHECKING:
     from rts_track.store.base import Store
 
 
-def begin_run(store: Store, step: str, params: Mapping[str, object], inputs_sha256: str) -> str:
-    """Record that a step began; its run_id, the same for the same code, parameters and inputs."""
-    row = _run_row(step, params, inputs_sha256)
-    store.upsert("run", _as_run({**row, "started_at": dt.datetime.now(dt.UTC)}))
-    return str(row["run_id"])
-
-
-def end_run(
-    store: Store, run_id: str, step: str, params: Mapping[str, object], inputs_sha256: str
-) -> None:
-    """Record that the step ended; the arguments are those of `begin_run`, and what it gave."""
-    row = _run_row(step, params, inputs_sha256)
-    store.update("run", _as_run({**row, "run_id": run_id, "finished_at": dt.datetime.now(dt.UTC)}))
-
-
 def record_run(
     store: Store,
     step: str,
@@ -40,10 +25,7 @@ def record_run(
     *,
     started_at: dt.datetime,
 ) -> str:
-    """Record a step that is over, in the transaction that writes its results; its run_id.
-
-    For a step that knows what it has read only once it has read it.
-    """
+    """Record a step that is over, in the transaction that writes its results; its run_id."""
     row = _run_row(step, params, inputs_sha256)
     times = {"started_at": started_at, "finished_at": dt.datetime.now(dt.UTC)}
     store.upsert("run", _as_run({**row, **times}))
@@ -53,12 +35,6 @@ def record_run(
 def run_id_of(step: str, params: Mapping[str, object], inputs_sha256: str) -> str:
     """The id of such a run."""
     return mint("run", step, rts_track.__version__, canonical_json(params), inputs_sha256)
-
-
-def input_digest(store: Store, step: str, unit: str) -> str | None:
-    """What `step` last read for `unit`; None if it never ran."""
-    rows = store.read("step_input", ["inputs_sha256"], {"step": step, "unit": unit}).to_pylist()
-    return rows[0]["inputs_sha256"] if rows else None
 
 
 def input_digests(store: Store, step: str) -> dict[str, str]:

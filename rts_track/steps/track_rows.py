@@ -16,7 +16,7 @@ from rts_track.track.assign import SPLIT
 from rts_track.track.identity import flattened
 
 if TYPE_CHECKING:
-    from rts_track.steps.history import ChainEvent, ChainHistory, Live
+    from rts_track.steps.chains import ChainEvent, ChainHistory, Live
     from rts_track.steps.registry import Names
     from rts_track.store.base import Store
 

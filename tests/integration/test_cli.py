@@ -1,5 +1,6 @@
 """The command line as a user meets it."""
 
+import datetime as dt
 import json
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import shapely
 
 from rts_track import cli
+from rts_track.errors import InputError
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "example" / "slumps.shp"
 FIELDS = ["--date-field", "date", "--scene-field", "image", "--gsd-field", "res_m"]
@@ -137,6 +139,28 @@ def test_a_file_that_is_no_store_is_refused_and_left_alone(run, tmp_path, beginn
         assert code == 1
         one_line(err, "slumps.gpkg", "no store of rts-track")
     assert file.read_bytes() == before
+
+
+def test_a_failed_first_import_spares_a_store_that_another_made_meanwhile(
+    run, tmp_path, monkeypatch
+):
+    from rts_track.steps import importing
+
+    def while_another_imports(store, *_arguments, **_more):
+        importing.record_run(store, "import", {}, "0", started_at=dt.datetime.now(dt.UTC))
+        raise InputError("broken file")
+
+    monkeypatch.setattr(importing, "import_footprints", while_another_imports)
+    code, _, err = run("import", EXAMPLE, "--source", "survey", *FIELDS)
+    assert code == 1
+    one_line(err, "broken file")
+    assert (tmp_path / "rts-track.duckdb").is_file()
+
+
+def test_commands_leave_the_interpreter_as_it_was(linked):
+    before = list(sys.meta_path)
+    linked("status")
+    assert sys.meta_path == before
 
 
 def test_a_store_of_a_newer_structure_is_refused(linked, tmp_path):
