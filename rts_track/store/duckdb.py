@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -57,7 +58,7 @@ class _DuckDBReader:
         schema = picked_schema(any_table(table), columns)
         with _one_line(self.url), self._connection.cursor() as cursor:
             cursor.execute("set timezone = 'UTC'")
-            for batch in cursor.execute(sql, params).to_arrow_reader(BATCH_ROWS):
+            for batch in _run(cursor, sql, params).to_arrow_reader(BATCH_ROWS):
                 yield _plain(batch).cast(schema)
 
     def read(
@@ -66,13 +67,13 @@ class _DuckDBReader:
         """The matching rows in the key's order, at once."""
         sql, params = _select(any_table(table), columns, scope)
         with _one_line(self.url):
-            rows = self._connection.execute(sql, dict(params or {})).to_arrow_table()
+            rows = _run(self._connection, sql, params).to_arrow_table()
         return _plain(rows).cast(picked_schema(any_table(table), columns))
 
     def query(self, sql: str, params: Mapping[str, Scalar] | None = None) -> pa.Table:
         """The rows of one portable statement over contract names; its parameters are `$name`."""
         with _one_line(self.url):
-            rows: pa.Table = self._connection.execute(sql, dict(params or {})).to_arrow_table()
+            rows: pa.Table = _run(self._connection, sql, params).to_arrow_table()
         return _plain(rows)
 
     def count(self, table: str) -> int:
@@ -93,7 +94,7 @@ class _DuckDBReader:
 
     def _number(self, sql: str, params: Mapping[str, object] | None = None) -> int:
         with _one_line(self.url):
-            row = self._connection.execute(sql, dict(params or {})).fetchone()
+            row = _run(self._connection, sql, params).fetchone()
         return int(row[0]) if row else 0
 
 
@@ -305,6 +306,23 @@ class ExportStore(_DuckDBReader):
             file = _literal(str(folder / f"{name}.parquet"))
             connection.execute(f"create view {name} as select * from read_parquet({file})")
         return cls(connection, f"parquet:///{path}")
+
+
+def _run(
+    connection: duckdb.DuckDBPyConnection, sql: str, params: Mapping[str, object] | None
+) -> duckdb.DuckDBPyConnection:
+    """The connection, after the statement.
+
+    DuckDB asks of each parameter whether it is pandas' NaT, and for that loads pandas where it is
+    installed: seconds, of which a question has tenths. So it finds none as long as it looks.
+    """
+    if "pandas" in sys.modules:
+        return connection.execute(sql, dict(params or {}))
+    sys.modules["pandas"] = None  # type: ignore[assignment]
+    try:
+        return connection.execute(sql, dict(params or {}))
+    finally:
+        del sys.modules["pandas"]
 
 
 def _qualified(table: Table) -> str:
