@@ -63,6 +63,14 @@ class Kind(StrEnum):
     active_zone = "active_zone"
 
 
+class Target(StrEnum):
+    """What a verdict is about."""
+
+    footprint = "footprint"
+    link = "link"
+    track = "track"
+
+
 class Format(StrEnum):
     """How an answer is written."""
 
@@ -105,7 +113,9 @@ def init(store: StoreOption = None, quiet: QuietOption = False) -> None:
 
 @app.command("import")
 def import_(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Files, or folders of them.")],
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="PATH", help="Files, or folders of them.")
+    ] = None,
     reader: Annotated[
         str,
         typer.Option(
@@ -167,6 +177,15 @@ def import_(
             " outlines per season plus 500 m; or nothing known.",
         ),
     ] = "none",
+    verdicts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Take in people's verdicts, too or only: a table, such as a layer edited in QGIS,"
+            " with the columns verdict (accept, reject, relink), by, at, the id of a footprint,"
+            " outline, link or track, and where meant reason, to and as.",
+        ),
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Store nothing if any outline is at fault.")
     ] = False,
@@ -206,12 +225,22 @@ def import_(
     )
     if faults:
         check_faults_file(faults)
-    with _open_to_import(store) as opened:
-        report = import_footprints(opened, paths, request, progress=_progress(quiet))
-    for line in fault_lines(report) if quiet else import_lines(report):
-        typer.echo(line)
-    if faults:
-        write_faults(report, faults)
+    if not paths and verdicts is None:
+        raise UsageError("nothing to import: name files of outlines, or --verdicts FILE")
+    if paths:
+        with _open_to_import(store) as opened:
+            report = import_footprints(opened, paths, request, progress=_progress(quiet))
+        for line in fault_lines(report) if quiet else import_lines(report):
+            typer.echo(line)
+        if faults:
+            write_faults(report, faults)
+    if verdicts is not None:
+        from rts_track.steps.deciding import import_verdicts
+
+        with _open(store) as opened:
+            taken = import_verdicts(opened, verdicts, layer=layer, is_strict=strict)
+        for line in taken.fault_lines() if quiet else taken.lines():
+            typer.echo(line)
 
 
 @app.command()
@@ -230,6 +259,72 @@ def link(store: StoreOption = None, quiet: QuietOption = False) -> None:
             f" {report.events:,} events",
             quiet,
         )
+
+
+verdict_app = typer.Typer(
+    help="Decide on a footprint, link or track.\n\n"
+    "A person's word wins over what was computed, survives a redo, and is kept with who, when and"
+    " why; a later one on the same target supersedes it. `link` works it in.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(verdict_app, name="verdict")
+
+ByOption = Annotated[str, typer.Option("--by", metavar="NAME", help="Who decides.")]
+ReasonOption = Annotated[str | None, typer.Option(metavar="TEXT", help="Why.")]
+TargetArgument = Annotated[
+    Target, typer.Argument(metavar="footprint|link|track", help="What it is about.")
+]
+IdsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="ID",
+        help="Its id: of a footprint (or outline), of a track, of a link or of the two outlines or"
+        " footprints that it leads from and to.",
+    ),
+]
+
+
+@verdict_app.command()
+def accept(
+    target: TargetArgument,
+    ids: IdsArgument,
+    by: ByOption,
+    reason: ReasonOption = None,
+    store: StoreOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """It is right: a slump, the same slump, or a track to be trusted even if seen once."""
+    _decide("accept", target.value, ids, by, reason, None, store, quiet)
+
+
+@verdict_app.command()
+def reject(
+    target: TargetArgument,
+    ids: IdsArgument,
+    by: ByOption,
+    reason: ReasonOption = None,
+    store: StoreOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """It is wrong: no slump, not the same slump, or a track of nothing."""
+    _decide("reject", target.value, ids, by, reason, None, store, quiet)
+
+
+@verdict_app.command()
+def relink(
+    from_id: Annotated[str, typer.Argument(metavar="FROM", help="Earlier outline or footprint.")],
+    to_id: Annotated[str, typer.Argument(metavar="TO", help="Later outline or footprint.")],
+    by: ByOption,
+    as_: Annotated[
+        str, typer.Option("--as", metavar="main|merge|split", help="What the link is.")
+    ] = "main",
+    reason: ReasonOption = None,
+    store: StoreOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """The two are linked, though nothing linked them."""
+    _decide("relink", "link", [from_id, to_id], by, reason, as_, store, quiet)
 
 
 @app.command()
@@ -292,17 +387,69 @@ def query(
 
 
 @app.command()
+def history(
+    track_id: Annotated[
+        str,
+        typer.Argument(
+            metavar="TRACK_ID", help="Id of the slump, in use or former, or how it begins."
+        ),
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Write the story as JSON.")] = False,
+    store: StoreOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Tell one slump's story, season by season.
+
+    --store parquet:///folder asks an exported folder.
+    """
+    del quiet
+    from rts_track.steps.story_lines import story_lines
+    from rts_track.steps.telling import story_record, tell
+    from rts_track.store.base import open_reader
+
+    with open_reader(store_url(store)) as reader:
+        story = tell(reader, track_id)
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(story_record(story), ensure_ascii=False, allow_nan=False, indent=2))
+        return
+    for line in story_lines(story):
+        typer.echo(line)
+
+
+@app.command()
 def export(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write to.")],
+    trajectories: Annotated[
+        bool,
+        typer.Option(
+            "--trajectories",
+            help="Also write trajectory.parquet: the path of each slump's active front as a line,"
+            " with azimuth and speed. Needs rts-track[trajectory].",
+        ),
+    ] = False,
+    arts: Annotated[
+        bool,
+        typer.Option(
+            "--arts",
+            help="Also write arts.geojson: outlines of landforms in the columns of ARTS, with which"
+            " are the same slump, merged, split or new.",
+        ),
+    ] = False,
     store: StoreOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Write every table as GeoParquet, for QGIS, DuckDB, R."""
+    if trajectories:
+        _with_pandas()
     from rts_track.steps.exporting import export as export_store
     from rts_track.store.base import open_reader
 
     with open_reader(store_url(store)) as opened:
-        report = export_store(opened, folder, progress=_progress(quiet))
+        report = export_store(
+            opened, folder, trajectories=trajectories, arts=arts, progress=_progress(quiet)
+        )
     _say(report.line(), quiet)
 
 
@@ -406,6 +553,35 @@ def demo(
         typer.echo(line)
 
 
+def _decide(
+    verdict: str,
+    target_kind: str,
+    ids: list[str],
+    by: str,
+    reason: str | None,
+    link_kind: str | None,
+    store: str | None,
+    quiet: bool,
+) -> None:
+    """Take one verdict in, decided now."""
+    import datetime as dt
+
+    from rts_track.source.verdicts import Decision
+    from rts_track.steps.deciding import decide
+
+    decision = Decision(
+        verdict=verdict,
+        target_kind=target_kind,
+        target=tuple(ids),
+        decided_by=by,
+        decided_at=dt.datetime.now(dt.UTC),
+        reason=reason,
+        link_kind=link_kind,
+    )
+    with _open(store) as opened:
+        _say(decide(opened, decision).line(), quiet)
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"rts-track {rts_track.__version__}")
@@ -469,7 +645,12 @@ def _without_pandas() -> Iterator[None]:
     try:
         yield
     finally:
-        sys.meta_path.remove(finder)
+        _with_pandas()
+
+
+def _with_pandas() -> None:
+    """Let pandas be found again, by a command that needs it."""
+    sys.meta_path[:] = [each for each in sys.meta_path if not isinstance(each, _NoPandas)]
 
 
 def _pair(text: str) -> tuple[str, str]:

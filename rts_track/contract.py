@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 ColumnType = Literal["text", "int", "double", "bool", "date", "timestamp", "json", "geometry"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of the embedded store's structure; PostGIS counts its own numbered migrations."""
 
 
@@ -178,7 +178,7 @@ _TABLES = (
         key=("run_id",),
         columns=(
             _text("run_id", "derived from code version, parameters, bundle and inputs"),
-            _text("step", "import, link, measure or region"),
+            _text("step", "import, link, measure, region or verdict"),
             _timestamp("started_at", "when it began"),
             _timestamp("finished_at?", "when it ended"),
             _text("code_version", "version of rts-track"),
@@ -350,7 +350,7 @@ _TABLES = (
             _text("track_id", "track it happened to", references="track"),
             _text(
                 "related_track_id?",
-                "merge: the track that goes on; split: the parent",
+                "merge: the track that goes on; split: the parent; reinitiate: the scar",
                 references="track",
             ),
             _SEASON,
@@ -489,6 +489,29 @@ _TABLES = (
             _RUN,
             _text("version?", "release in which the id moved"),
             _text("reason", "why it moved"),
+        ),
+    ),
+    Table(
+        name="verdict",
+        meaning="a person's decision on a footprint, link or track; it wins over what was computed",
+        key=("verdict_id",),
+        columns=(
+            _text("verdict_id", "derived from target, verdict, who and when"),
+            _text("target_kind", "what it is about", choices="footprint link track"),
+            _text(
+                "target_id",
+                "footprint_id, track_id, or for a link an id derived from its two footprints",
+            ),
+            _text("verdict", "what was decided", choices="accept reject relink"),
+            _json("value?", "where its target lies, so that it is found again after a redo"),
+            _text("decided_by", "who"),
+            _timestamp("decided_at", "when"),
+            _text("reason?", "why"),
+            _text(
+                "supersedes?",
+                "former verdict on the same target; one that none supersedes is in force",
+                references="verdict",
+            ),
         ),
     ),
 )

@@ -6,7 +6,7 @@ import datetime as dt
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -41,9 +41,38 @@ class ThawSeason:
 THAW_SEASON = ThawSeason()
 
 
+_SEEDED_SHA1 = hashlib.sha1(NAMESPACE.bytes, usedforsecurity=False)
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+"""The hex digit that opens a uuid's fourth group: its two upper bits say RFC 9562."""
+
+
 def mint(*parts: object) -> str:
     """An id derived from its parts, the same for the same parts, on every machine."""
-    return str(uuid.uuid5(NAMESPACE, "|".join("" if part is None else str(part) for part in parts)))
+    return _uuid5("|".join(["" if part is None else str(part) for part in parts]))
+
+
+def mint_each(names: Iterable[str], *before: object) -> list[str]:
+    """`mint(*before, name)` for each of many names."""
+    seeded = _SEEDED_SHA1.copy()
+    seeded.update("".join(f"{'' if part is None else part}|" for part in before).encode())
+    ids = []
+    for name in names:
+        sha = seeded.copy()
+        sha.update(name.encode())
+        ids.append(_as_uuid5(sha.hexdigest()))
+    return ids
+
+
+def _uuid5(name: str) -> str:
+    """`str(uuid.uuid5(NAMESPACE, name))`, several times as quick: millions are minted at a time."""
+    sha = _SEEDED_SHA1.copy()
+    sha.update(name.encode())
+    return _as_uuid5(sha.hexdigest())
+
+
+def _as_uuid5(h: str) -> str:
+    """A SHA-1 in hex as the uuid of version 5 that RFC 9562 makes of it."""
+    return f"{h[:8]}-{h[8:12]}-5{h[13:16]}-{_VARIANT[h[16]]}{h[17:20]}-{h[20:32]}"
 
 
 def canonical_json(value: Mapping[str, object]) -> str:

@@ -30,7 +30,6 @@ _UNMEASURED = (
     "retreat_mean_m",
     "retreat_rate_m_yr",
     "retreat_floor_m",
-    "migration_azimuth_deg",
 )
 """Columns of `growth` that another measurement fills."""
 
@@ -53,6 +52,8 @@ class Recorded:
     history: History
     pieces: Pieces
     track_id: pa.Array
+    is_zone: NDArray[np.bool_]
+    """For each track, whether it is an active zone."""
     lineage_id: pa.Array
     state_track: NDArray[np.int64]
     """Number of the track of every state."""
@@ -74,7 +75,7 @@ def recorded(
     """The history that rows of the contract's tables record.
 
     Args:
-        tracks: track_id, lineage_id; rows of other tracks in the other tables are left out.
+        tracks: track_id, kind, lineage_id; rows of other tracks in the other tables are left out.
         outlines: outline_id, track_id, source, season_year, observed_on, observed_sigma_d,
             area_m2, area_sigma_m2, perimeter_m, is_clipped.
         links: from_outline_id, to_outline_id, kind, overlap_m2.
@@ -105,6 +106,7 @@ def recorded(
         ),
         pieces=pieces,
         track_id=track_id,
+        is_zone=_flags(pc.equal(tracks["kind"], "active_zone")),
         lineage_id=lineage_id,
         state_track=_numbers(states["track_id"], track_id),
         state_year=_whole(states, "season_year"),
@@ -116,14 +118,15 @@ def recorded(
     )
 
 
-def growth_rows(found: Recorded, intervals: Intervals, rates: Rates) -> pa.Table:
-    """Rows of `growth`, without the columns of retreat."""
+def growth_rows(
+    found: Recorded, intervals: Intervals, rates: Rates, azimuth_deg: NDArray[np.float64]
+) -> pa.Table:
+    """Rows of `growth`, without the columns of retreat; NaN in `azimuth_deg` becomes null."""
     keep = rates.is_measured[intervals.row_interval]
     interval, track = intervals.row_interval[keep], intervals.row_track[keep]
     is_group = intervals.is_group[interval]
     group_id = np.full(len(interval), None, dtype=object)
     group_id[is_group] = _group_ids(found, intervals, interval[is_group], track[is_group])
-    thaw_rate = rates.area_rate_m2_thaw_yr[interval]
     columns = {
         "track_id": found.track_id.take(pa.array(track)),
         "basis": np.where(is_group, "group", "track").astype(object),
@@ -136,10 +139,11 @@ def growth_rows(found: Recorded, intervals: Intervals, rates: Rates) -> pa.Table
         "thaw_years": rates.thaw_years[interval],
         "area_change_m2": rates.area_change_m2[interval],
         "area_rate_m2_yr": rates.area_rate_m2_yr[interval],
-        "area_rate_m2_thaw_yr": pa.array(thaw_rate, pa.float64(), mask=np.isnan(thaw_rate)),
+        "area_rate_m2_thaw_yr": _nullable(rates.area_rate_m2_thaw_yr[interval]),
         "area_rate_sigma_m2_yr": rates.area_rate_sigma_m2_yr[interval],
         "gained_m2": rates.gained_m2[interval],
         "lost_m2": rates.lost_m2[interval],
+        "migration_azimuth_deg": _nullable(azimuth_deg[interval]),
         "is_cross_source": rates.is_cross_source[interval],
         "is_significant": rates.is_significant[interval],
     }
@@ -159,9 +163,7 @@ def trend_rows(found: Recorded, trends: Iterable[Trends]) -> pa.Table:
                 "area_rate_m2_yr": of_method.area_rate_m2_yr,
                 "area_rate_low_m2_yr": of_method.area_rate_low_m2_yr,
                 "area_rate_high_m2_yr": of_method.area_rate_high_m2_yr,
-                "growth_pct_yr": pa.array(
-                    of_method.growth_pct_yr, pa.float64(), mask=np.isnan(of_method.growth_pct_yr)
-                ),
+                "growth_pct_yr": _nullable(of_method.growth_pct_yr),
             },
         )
         for of_method in trends
@@ -171,12 +173,11 @@ def trend_rows(found: Recorded, trends: Iterable[Trends]) -> pa.Table:
 
 def lineage_rows(found: Recorded, seasons: LineageSeasons, areas: LineageAreas) -> pa.Table:
     """Rows of `lineage_state`."""
-    unknown = np.isnan(areas.area_m2)
     columns = {
         "lineage_id": found.lineage_id.take(pa.array(seasons.lineage)),
         "season_year": seasons.season_year,
-        "area_m2": pa.array(areas.area_m2, pa.float64(), mask=unknown),
-        "area_sigma_m2": pa.array(areas.area_sigma_m2, pa.float64(), mask=unknown),
+        "area_m2": _nullable(areas.area_m2),
+        "area_sigma_m2": _nullable(areas.area_sigma_m2),
         "n_members": seasons.n_members,
         "n_measured": areas.n_measured,
         "is_complete": areas.is_complete,
@@ -324,6 +325,11 @@ def _table(name: str, columns: Mapping[str, object], leave_out: Iterable[str] = 
         for field, column in ((field, columns[field.name]) for field in schema)
     ]
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _nullable(values: NDArray[np.float64]) -> pa.Array:
+    """The values, NaN as null."""
+    return pa.array(values, pa.float64(), mask=np.isnan(values))
 
 
 def _keys(rows: pa.Table, track_id: pa.Array) -> NDArray[np.int64]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NO_SCENE = -1
+VOTE = -1
+"""Follows no single footprint."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,14 +39,41 @@ class SeasonFootprints:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consensus:
-    """One outline: the footprints it is made of, and its polygon.
+    """The outlines of a season, column by column; every footprint is a member of exactly one.
 
-    `follows` is the footprint whose polygon it is; None where it is a vote of three or more looks.
+    `members` are row numbers of footprints, ascending and outline by outline: the first
+    `n_members[0]` make the first outline, and so on. `follows` is the footprint whose polygon an
+    outline is, VOTE where it is the vote of three or more looks; `voted` are the polygons of
+    those, in the outlines' order.
     """
 
-    members: tuple[int, ...]
-    geometry: shapely.Geometry
-    follows: int | None
+    members: NDArray[np.int64]
+    n_members: NDArray[np.int64]
+    follows: NDArray[np.int64]
+    voted: NDArray[np.object_]
+
+    def __len__(self) -> int:
+        """How many outlines."""
+        return len(self.follows)
+
+    @property
+    def start(self) -> NDArray[np.int64]:
+        """Where each outline's members begin."""
+        return np.cumsum(self.n_members) - self.n_members
+
+    def members_of(self, outline: int) -> NDArray[np.int64]:
+        """The members of one outline."""
+        start = int(self.n_members[:outline].sum())
+        return self.members[start : start + int(self.n_members[outline])]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _GroupOutline:
+    """One outline of a group of several footprints; `voted` is its polygon if it follows none."""
+
+    members: NDArray[np.int64]
+    follows: int
+    voted: shapely.Geometry | None = None
 
 
 def consolidate(
@@ -52,7 +81,7 @@ def consolidate(
     n_looks: NDArray[np.int64],
     same_place_iomin: float,
     sliver_frac: float,
-) -> list[Consensus]:
+) -> Consensus:
     """The outlines of the season; every footprint is in exactly one.
 
     Footprints of different scenes that share at least `same_place_iomin` of the smaller one form
@@ -66,18 +95,39 @@ def consolidate(
     `n_looks`: for each footprint the looks that cover it, 0 where that is unknown.
     """
     group = same_place_groups(footprints.geometry, footprints.scene, same_place_iomin)
+    singles, several = rows_by_group(group)
+    outlines = [
+        outline
+        for members in several
+        for outline in _group_outlines(footprints, members, n_looks, sliver_frac)
+    ]
+    first = np.array([outline.members[0] for outline in outlines], dtype=np.int64)
+    order = np.argsort(group[np.concatenate([singles, first])], kind="stable")
+    n_members = np.array([1] * len(singles) + [len(o.members) for o in outlines], dtype=np.int64)
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    members = np.concatenate([singles, *(outline.members for outline in outlines)])
+    members = members[np.argsort(np.repeat(place, n_members), kind="stable")]
+    follows = np.concatenate(
+        [singles, np.array([outline.follows for outline in outlines], dtype=np.int64)]
+    )
+    # Groups are in order, and so are the votes among their outlines.
+    voted = [outline.voted for outline in outlines if outline.follows == VOTE]
+    return Consensus(
+        members=members,
+        n_members=n_members[order],
+        follows=follows[order],
+        voted=np.array(voted, dtype=object),
+    )
+
+
+def rows_by_group(group: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[NDArray[np.int64]]]:
+    """The rows that are alone in their group; and those of each other group, by its number."""
     order = np.argsort(group, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(group[order]) > 0])
-    outlines: list[Consensus] = []
-    for members in np.split(order, starts[1:]):
-        if len(members) == 1:
-            only = int(members[0])
-            outlines.append(
-                Consensus(members=(only,), geometry=footprints.geometry[only], follows=only)
-            )
-        elif len(members):
-            outlines += _group_outlines(footprints, members, n_looks, sliver_frac)
-    return outlines
+    starts = np.flatnonzero(np.diff(group[order], prepend=-1))
+    size = np.diff(starts, append=len(order))
+    groups = zip(starts[size > 1].tolist(), size[size > 1].tolist(), strict=True)
+    return order[starts[size == 1]], [order[start : start + count] for start, count in groups]
 
 
 def same_place_groups(
@@ -85,15 +135,20 @@ def same_place_groups(
 ) -> NDArray[np.int64]:
     """A group number for each polygon: polygons of different parts that overlap well share one.
 
-    `part` numbers the scene or source of each; NO_SCENE groups with nothing.
+    `part` numbers the scene or source of each; NO_SCENE groups with nothing. Groups are numbered
+    by their first polygon.
     """
     n = len(geometry)
-    if n == 0:
-        return np.empty(0, dtype=np.int64)
-    left, right = shapely.STRtree(geometry).query(geometry, predicate="intersects")
+    grouping = np.flatnonzero(part != NO_SCENE)
+    if len(np.unique(part[grouping])) < 2:
+        return np.arange(n)
+    # Bounds first: most that meet are of one scene, and need no look at their vertices.
+    pairs = shapely.STRtree(geometry[grouping]).query(geometry[grouping])
+    left, right = grouping[pairs[0]], grouping[pairs[1]]
     is_pair = (left < right) & (part[left] != part[right])
-    is_pair &= (part[left] != NO_SCENE) & (part[right] != NO_SCENE)
     left, right = left[is_pair], right[is_pair]
+    touches = shapely.intersects(geometry[left], geometry[right])
+    left, right = left[touches], right[touches]
     shared = shapely.area(shapely.intersection(geometry[left], geometry[right]))
     area = shapely.area(geometry)
     is_same = shared >= min_iomin * np.minimum(area[left], area[right])
@@ -103,35 +158,12 @@ def same_place_groups(
     return number
 
 
-def count_covering(
-    geometry: NDArray[np.object_], looks: NDArray[np.object_], min_frac: float
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """How many looks cover each polygon to `min_frac`, and whether any look touches it."""
-    n = len(geometry)
-    if n == 0 or len(looks) == 0:
-        return np.zeros(n, dtype=np.int64), np.zeros(n, dtype=bool)
-    tree = shapely.STRtree(looks)
-    whole, _ = tree.query(geometry, predicate="covered_by")
-    count = np.bincount(whole, minlength=n)
-    polygon, look = tree.query(geometry, predicate="intersects")
-    touched = np.bincount(polygon, minlength=n)
-    in_doubt = (touched > count)[polygon]
-    polygon, look = polygon[in_doubt], look[in_doubt]
-    if len(polygon):
-        frac = shapely.area(shapely.intersection(geometry[polygon], looks[look])) / shapely.area(
-            geometry[polygon]
-        )
-        recount = np.bincount(polygon[frac >= min_frac], minlength=n)
-        count = np.where(np.bincount(polygon, minlength=n) > 0, recount, count)
-    return count.astype(np.int64), touched > 0
-
-
 def _group_outlines(
     footprints: SeasonFootprints,
     members: NDArray[np.int64],
     n_looks: NDArray[np.int64],
     sliver_frac: float,
-) -> list[Consensus]:
+) -> list[_GroupOutline]:
     scenes = np.unique(footprints.scene[members])
     n = max(len(scenes), int(n_looks[members].max()))
     if n == 2:
@@ -164,7 +196,7 @@ def _without_slivers(region: shapely.Geometry, sliver_frac: float) -> NDArray[np
     return np.asarray(parts[is_part], dtype=object)
 
 
-def _better_look(footprints: SeasonFootprints, members: NDArray[np.int64]) -> list[Consensus]:
+def _better_look(footprints: SeasonFootprints, members: NDArray[np.int64]) -> list[_GroupOutline]:
     """The footprints of the better of two looks, each with what it shares most of the other."""
     scene = footprints.scene[members]
 
@@ -183,26 +215,22 @@ def _better_look(footprints: SeasonFootprints, members: NDArray[np.int64]) -> li
     others = members[scene != better]
     leader_of = _shares_most(footprints.geometry[others], footprints.geometry[leaders])
     return [
-        Consensus(
-            members=tuple(sorted([int(leader), *others[leader_of == number].tolist()])),
-            geometry=footprints.geometry[leader],
-            follows=int(leader),
+        _GroupOutline(
+            members=np.sort(np.r_[leader, others[leader_of == number]]), follows=int(leader)
         )
         for number, leader in enumerate(leaders)
     ]
 
 
-def _median_member(footprints: SeasonFootprints, members: NDArray[np.int64]) -> Consensus:
+def _median_member(footprints: SeasonFootprints, members: NDArray[np.int64]) -> _GroupOutline:
     area = shapely.area(footprints.geometry[members])
     chosen = int(members[np.argsort(area, kind="stable")[(len(members) - 1) // 2]])
-    return Consensus(
-        members=tuple(members.tolist()), geometry=footprints.geometry[chosen], follows=chosen
-    )
+    return _GroupOutline(members=members, follows=chosen)
 
 
 def _shared_out(
     footprints: SeasonFootprints, members: NDArray[np.int64], parts: NDArray[np.object_]
-) -> list[Consensus]:
+) -> list[_GroupOutline]:
     """Each part of the vote with the footprints that share most with it."""
     part_of = _shares_most(footprints.geometry[members], parts)
     taken = np.unique(part_of)
@@ -212,11 +240,9 @@ def _shared_out(
         own = [number]
         if number == largest:  # a part that no footprint shares most with is no outline of its own
             own += [other for other in range(len(parts)) if other not in taken]
-        geometry = shapely.union_all(parts[own])
+        voted = shapely.union_all(parts[own])
         outlines.append(
-            Consensus(
-                members=tuple(members[part_of == number].tolist()), geometry=geometry, follows=None
-            )
+            _GroupOutline(members=members[part_of == number], follows=VOTE, voted=voted)
         )
     return outlines
 

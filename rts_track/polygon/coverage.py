@@ -32,6 +32,8 @@ _CELL_STEPS = 32
 _BOUNDS_PAD_DEG = 1e-5
 """By more than an edge of a kilometre bulges over the latitude of its ends (0.04 m)."""
 _PLANE_M = 2e7
+_PAIRS = 100_000
+"""Pairs of a polygon and a look that are compared at a time; bounds memory."""
 
 Basis = Literal["measured", "assumed"]
 
@@ -56,6 +58,116 @@ class LookedCells:
     looked_area_m2: NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Touching:
+    """Pairs of a polygon and a look that touch, as row numbers, in the order of the looks.
+
+    `is_whole`: the look covers the whole polygon. Both are valid EPSG:6931 polygons; looks may
+    overlap.
+    """
+
+    geometries: NDArray[np.object_]
+    looks: NDArray[np.object_]
+    polygon: NDArray[np.int64]
+    look: NDArray[np.int64]
+    is_whole: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, geometries: NDArray[np.object_], looks: NDArray[np.object_]) -> Touching:
+        """The pairs that touch."""
+        none = np.empty(0, dtype=np.int64)
+        if len(geometries) == 0 or len(looks) == 0:
+            return cls(
+                geometries=geometries,
+                looks=looks,
+                polygon=none,
+                look=none,
+                is_whole=none.astype(bool),
+            )
+        shapely.prepare(looks)
+        bounds = shapely.bounds(geometries)
+        look, polygon = shapely.STRtree(geometries).query(looks)
+        found = [
+            _relation(geometries, looks, bounds, polygon[first : first + _PAIRS], at)
+            for first in range(0, len(look), _PAIRS)
+            for at in (look[first : first + _PAIRS],)
+        ]
+        touches = np.concatenate([none.astype(bool), *(touch for touch, _ in found)])
+        is_whole = np.concatenate([none.astype(bool), *(whole for _, whole in found)])
+        return cls(
+            geometries=geometries,
+            looks=looks,
+            polygon=polygon[touches].astype(np.int64),
+            look=look[touches].astype(np.int64),
+            is_whole=is_whole[touches],
+        )
+
+    def by(self, is_meant: NDArray[np.bool_]) -> Touching:
+        """Only the pairs of some looks."""
+        if is_meant.all():
+            return self
+        keep = is_meant[self.look]
+        return Touching(
+            geometries=self.geometries,
+            looks=self.looks,
+            polygon=self.polygon[keep],
+            look=self.look[keep],
+            is_whole=self.is_whole[keep],
+        )
+
+    def covered_frac(self) -> NDArray[np.float64]:
+        """The share of each polygon that the union of the looks covers; NaN where none touches.
+
+        Between 0 and 1. A polygon that lies in one look needs no overlay.
+        """
+        frac = np.full(len(self.geometries), np.nan)
+        frac[self.polygon[self.is_whole]] = 1.0
+        in_doubt = np.flatnonzero(np.isnan(frac[self.polygon]))
+        owner, covered_m2 = _union_area_m2(self._pieces(in_doubt), self.polygon[in_doubt])
+        frac[owner] = np.clip(covered_m2 / shapely.area(self.geometries[owner]), 0.0, 1.0)
+        return frac
+
+    def n_covering(self, min_frac: float) -> NDArray[np.int64]:
+        """How many looks cover each polygon to `min_frac`."""
+        is_covering = self.is_whole.copy()
+        in_doubt = np.flatnonzero(~self.is_whole)
+        polygon_m2 = shapely.area(self.geometries[self.polygon[in_doubt]])
+        is_covering[in_doubt] = shapely.area(self._pieces(in_doubt)) / polygon_m2 >= min_frac
+        covered = self.polygon[is_covering]
+        return np.bincount(covered, minlength=len(self.geometries)).astype(np.int64)
+
+    def is_touched(self) -> NDArray[np.bool_]:
+        """Which polygons any look touches."""
+        touched = np.zeros(len(self.geometries), dtype=bool)
+        touched[self.polygon] = True
+        return touched
+
+    def _pieces(self, pairs: NDArray[np.int64]) -> NDArray[np.object_]:
+        """What of the polygon lies in the look."""
+        of, by = self.geometries[self.polygon[pairs]], self.looks[self.look[pairs]]
+        return np.asarray(shapely.intersection(by, of), dtype=object)
+
+
+def _relation(
+    geometries: NDArray[np.object_],
+    looks: NDArray[np.object_],
+    bounds: NDArray[np.float64],
+    polygon: NDArray[np.intp],
+    look: NDArray[np.intp],
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which of the pairs touch, and in which the (prepared) look covers the whole polygon.
+
+    Mostly the look covers even the polygon's bounds, and four corners are quicker than forty.
+    """
+    is_whole = np.asarray(shapely.covers(looks[look], shapely.box(*bounds[polygon].T)))
+    rest = np.flatnonzero(~is_whole)
+    is_whole[rest] = shapely.covers(looks[look[rest]], geometries[polygon[rest]])
+    touches = is_whole.copy()
+    rest = np.flatnonzero(~is_whole)
+    touches[rest] = shapely.intersects(looks[look[rest]], geometries[polygon[rest]])
+    return touches, is_whole
+
+
 def covered_frac(
     geometries: NDArray[np.object_], looks: NDArray[np.object_]
 ) -> NDArray[np.float64]:
@@ -64,19 +176,7 @@ def covered_frac(
     Between 0 and 1; NaN where no look touches the polygon, so nothing is known of it. Both are
     valid EPSG:6931 polygons; looks may overlap.
     """
-    frac = np.full(len(geometries), np.nan)
-    if len(geometries) == 0 or len(looks) == 0:
-        return frac
-    shapely.prepare(looks)
-    look, touched = shapely.STRtree(geometries).query(looks, predicate="intersects")
-    is_whole = shapely.covers(looks[look], geometries[touched])
-    frac[touched[is_whole]] = 1.0
-    is_part = np.isnan(frac[touched])
-    look, touched = look[is_part], touched[is_part]
-    pieces = shapely.intersection(looks[look], geometries[touched])
-    owner, covered_m2 = _union_area_m2(pieces, touched)
-    frac[owner] = np.clip(covered_m2 / shapely.area(geometries[owner]), 0.0, 1.0)
-    return frac
+    return Touching.of(geometries, looks).covered_frac()
 
 
 def count_looks(looks: NDArray[np.object_], is_measured: NDArray[np.bool_]) -> list[CountedArea]:

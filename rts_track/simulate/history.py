@@ -2,8 +2,9 @@
 
 The model is a plausible one, not a physical one: slumps cluster along shores and valley sides,
 each headwall retreats upslope at a rate of its own, neighbours grow into each other, slumps come
-apart, begin and stabilise. Scenes in strips look at part of the area in each season, each off by
-a shift of its own; on them slumps are missed, drawn in pieces, and things mapped that are none.
+apart, begin and stabilise; what lies still may go on, or another slump begin in it. Scenes in
+strips look at part of the area in each season, each off by a shift of its own; on them slumps are
+missed, drawn in pieces, and things mapped that are none.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import pyarrow as pa
 import shapely
 
 from rts_track.simulate import truth
+from rts_track.simulate.base import on_plane, settled
 from rts_track.simulate.life import live
 from rts_track.simulate.params import HistoryParams
 from rts_track.simulate.region import Plane
@@ -23,6 +25,7 @@ from rts_track.simulate.scenes import Drawing, Scene, drawings_of_scene, scenes_
 
 if TYPE_CHECKING:
     from numpy.random import Generator
+    from numpy.typing import NDArray
 
 __all__ = ["FOOTPRINTS", "History", "HistoryParams", "simulate_history"]
 
@@ -117,7 +120,8 @@ class History:
 
     truth_link: pa.Table
     """from_source_feature_id, to_source_feature_id, kind. Where a slump in one season leads to a
-    slump in a later one (itself when it was mapped next; at a merge or split its successor),
+    slump in a later one (itself when it was mapped next, be it after a pause; at a merge or split
+    its successor; a slump that began inside a stabilised one is no successor),
     *every* footprint of the one is linked to *every* footprint of the other, whatever scenes and
     pieces they are. `gap` if a season between looked at the place and missed it; else `fragment`
     where either is not the largest piece of its slump on its scene; else main, split or merge.
@@ -126,10 +130,12 @@ class History:
     truth_event: pa.Table
     """object_id, related_object_id, season_year, kind; each slump that was ever mapped has one of
     initiate (season in which it began; its place was looked at the season before), split (first
-    mapped as a piece of `related_object_id`) and first_seen (any other: first mapped). Besides,
-    merge (into `related_object_id`; the season in which that was first mapped with it inside) and
-    stabilise (first season in which it is no longer mapped, for want of activity; only if
-    `stabilise_seasons` seasons from then on looked there)."""
+    mapped as a piece of `related_object_id`), reinitiate (first mapped; it began inside
+    `related_object_id`, whose end was known by then) and first_seen (any other: first mapped).
+    Besides, merge (into `related_object_id`; the season in which that was first mapped with it
+    inside), stabilise (first season in which it is no longer mapped, for want of activity; it had
+    been mapped since it last went on, and `stabilise_seasons` seasons looked there while it lay
+    still) and reactivate (first mapped again after an end that was known)."""
 
     truth_state: pa.Table
     """object_id, season_year, area_m2, growth_m_yr (headwall), is_looked_at, n_footprints; one row
@@ -139,14 +145,29 @@ class History:
     """scene_id, shift_east_m, shift_north_m: how far all that is drawn on the scene lies off."""
 
 
-def simulate_history(rng: Generator, params: HistoryParams | None = None) -> History:
+def simulate_history(
+    rng: Generator,
+    params: HistoryParams | None = None,
+    base: NDArray[np.object_] | None = None,
+) -> History:
     """The history that the generator's state and the parameters make, always the same.
 
-    UsageError where the area is too small for the slumps.
+    Args:
+        rng: where all chance comes from.
+        params: what shapes the history.
+        base: WGS 84 lon/lat outlines of one site that are the slumps of the first season instead
+            of simulated ones; each grows in a direction of its own. Rings are made valid, of
+            several polygons the largest counts, and where two overlap the ground is the larger
+            one's. Centre, extent and number of slumps are then theirs (`History.params`).
+
+    Raises:
+        UsageError: the area is too small for the slumps; `base` is empty or no single site.
     """
     params = params or HistoryParams()
+    if base is not None:
+        params = settled(params, base)
     life_rng, scene_rng, drawing_rng, order_rng = rng.spawn(4)
-    lives = live(life_rng, params)
+    lives = live(life_rng, params, None if base is None else on_plane(params, base))
     scenes = [
         scene
         for season_year in params.season_years

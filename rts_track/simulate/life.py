@@ -1,8 +1,12 @@
-"""What becomes of slumps from season to season: they begin, grow, merge, split and stabilise."""
+"""What becomes of slumps from season to season: they begin, grow, merge, split and stabilise.
+
+What has stabilised is a scar; it may go on, or a new slump may begin in it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -11,7 +15,8 @@ import shapely
 from rts_track.simulate.meeting import Slump, merge, neighbours_by_chance, set_apart
 from rts_track.simulate.place import FRESH, GROWN, Placed, place
 from rts_track.simulate.region import shores
-from rts_track.simulate.shape import cut, grow
+from rts_track.simulate.scars import Scar, left_alone, reactivated, reinitiated, scars_after
+from rts_track.simulate.shape import cut, grow, move
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,7 +27,7 @@ if TYPE_CHECKING:
     from rts_track.simulate.params import HistoryParams
     from rts_track.simulate.region import Shore
 
-TurnKind = Literal["initiate", "merge", "split", "stabilise"]
+TurnKind = Literal["initiate", "merge", "split", "stabilise", "reactivate", "reinitiate"]
 
 _SPLIT_GAP_M = (3.0, 8.0)
 _SPLIT_MIN_FRAC = 0.2
@@ -35,7 +40,7 @@ class Turn:
     """What happened to a slump between a season and the one before.
 
     `related_object_id`: merge: the slump that goes on, the one that was larger; split: the
-    parent, which goes on as the larger piece.
+    parent, which goes on as the larger piece; reinitiate: the scar in which it began.
     """
 
     kind: TurnKind
@@ -44,60 +49,110 @@ class Turn:
     season_year: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Lives:
     """Every season's living slumps by object id, and all turns in the order of their seasons."""
 
     slumps: dict[int, dict[str, Slump]]
     turns: tuple[Turn, ...]
 
+    def turns_of(self, object_id: str, kind: TurnKind) -> list[Turn]:
+        """The slump's own turns of that kind, by season."""
+        return [turn for turn in self._by_slump.get(object_id, []) if turn.kind == kind]
 
-def live(rng: Generator, params: HistoryParams) -> Lives:
-    """The true lives of all slumps through all seasons."""
-    ground = shores(rng, params)
-    first = place(rng, params, ground, [], params.n_slumps, GROWN)
-    living = _born(rng, params, first, n_before=0)
+    @cached_property
+    def _by_slump(self) -> dict[str, list[Turn]]:
+        by_slump: dict[str, list[Turn]] = {}
+        for turn in self.turns:
+            by_slump.setdefault(turn.object_id, []).append(turn)
+        return by_slump
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """A season's living slumps and scars by object id, and how many slumps there ever were."""
+
+    living: dict[str, Slump]
+    scars: dict[str, Scar]
+    n_known: int
+
+
+def live(rng: Generator, params: HistoryParams, base: list[shapely.Polygon] | None = None) -> Lives:
+    """The true lives of all slumps through all seasons.
+
+    In the first season they are those outlines, in the area's plane; by default simulated ones.
+    """
+    coast = shores(rng, params)
+    if base is None:
+        first = place(rng, params, coast, [], params.n_slumps, GROWN)
+    else:
+        first = [Placed(polygon=each, heading=_heading(rng, params)) for each in base]
+    living = _apart(params, _born(rng, params, first, n_before=0))
+    ground = Ground(living=living, scars={}, n_known=len(first))
     slumps, turns = {params.first_year: living}, list[Turn]()
-    n_known = len(living)
     for season_year in params.season_years[1:]:
-        living, happened = _next_season(rng, params, ground, living, n_known, season_year)
-        slumps[season_year] = living
+        ground, happened = _next_season(rng, params, coast, ground, season_year)
+        slumps[season_year] = ground.living
         turns += happened
-        n_known += sum(turn.kind in ("initiate", "split") for turn in happened)
     return Lives(slumps=slumps, turns=tuple(turns))
 
 
+def _heading(rng: Generator, params: HistoryParams) -> NDArray[np.float64]:
+    """A unit vector upslope, about the preferred way."""
+    azimuth = rng.vonmises(np.radians(params.preferred_azimuth_deg), params.azimuth_kappa)
+    return np.array([np.sin(azimuth), np.cos(azimuth)])
+
+
+def _apart(params: HistoryParams, slumps: dict[str, Slump]) -> dict[str, Slump]:
+    """The slumps, none on another; what is left of too little is none."""
+    return {
+        slump.object_id: slump
+        for slump in set_apart(list(slumps.values()))
+        if shapely.area(slump.polygon) >= params.min_area_m2
+    }
+
+
 def _next_season(
-    rng: Generator,
-    params: HistoryParams,
-    ground: list[Shore],
-    living: dict[str, Slump],
-    n_known: int,
-    season_year: int,
-) -> tuple[dict[str, Slump], list[Turn]]:
-    chance, growth, division, birth = rng.spawn(4)
-    stopped, going = _stabilised(chance, params, living)
+    rng: Generator, params: HistoryParams, coast: list[Shore], before: Ground, season_year: int
+) -> tuple[Ground, list[Turn]]:
+    chance, growth, division, birth, return_ = rng.spawn(5)
+    stopped, going = _stabilised(chance, params, before.living)
     grown = _grown(growth, params, going)
     area_before_m2 = {slump.object_id: float(shapely.area(slump.polygon)) for slump in going}
     pairs = neighbours_by_chance(chance, params, going)
     merged, absorbed = merge(grown, pairs, area_before_m2)
     survivors = {into for _, into in absorbed}
     whole = [slump for slump in merged if slump.object_id not in survivors]
-    families = _split(division, params, whole, n_known)
+    families = _split(division, params, whole, before.n_known)
     standing = {slump.object_id: slump for slump in merged}
     standing |= {slump.object_id: slump for family in families for slump in family}
-    apart = set_apart(list(standing.values()))
-    n_new = int(birth.poisson(params.initiated_frac * len(living)))
-    fresh = place(birth, params, ground, [slump.polygon for slump in apart], n_new, FRESH)
-    begun = _born(birth, params, fresh, n_before=n_known + len(families))
+    scars = left_alone(before.scars, list(standing.values()))
+    back = _grown(return_, params, reactivated(return_, params, scars))
+    apart = set_apart([*standing.values(), *back])
+    n_known = before.n_known + len(families)
+    inside = reinitiated(return_, params, scars, apart, back, season_year)
+    again = _born(return_, params, list(inside.values()), n_before=n_known)
+    taken = [slump.polygon for slump in (*apart, *again.values())]
+    taken += [scar.slump.polygon for scar in scars.values()]
+    taken += [before.living[each].polygon for each in stopped]
+    n_new = int(birth.poisson(params.initiated_frac * len(before.living)))
+    fresh = place(birth, params, coast, taken, n_new, FRESH)
+    begun = _born(birth, params, fresh, n_before=n_known + len(again))
     split = [(child.object_id, parent.object_id) for parent, child in families]
     turns = [
         *_turns("stabilise", [(each, None) for each in stopped], season_year),
         *_turns("merge", absorbed, season_year),
         *_turns("split", split, season_year),
+        *_turns("reactivate", [(slump.object_id, None) for slump in back], season_year),
+        *_turns("reinitiate", list(zip(again, inside, strict=True)), season_year),
         *_turns("initiate", [(each, None) for each in begun], season_year),
     ]
-    return {slump.object_id: slump for slump in apart} | begun, turns
+    after = Ground(
+        living={slump.object_id: slump for slump in apart} | again | begun,
+        scars=scars_after(scars, turns, before.living),
+        n_known=n_known + len(again) + len(begun),
+    )
+    return after, turns
 
 
 def _turns(
@@ -143,16 +198,25 @@ def _stabilised(
 
 
 def _grown(rng: Generator, params: HistoryParams, slumps: list[Slump]) -> list[Slump]:
+    """The slumps a season later: grown, and moved upslope if they migrate."""
     weather = np.exp(rng.normal(0.0, params.growth_season_log_sigma, len(slumps)))
     return [
         replace(
             slump,
             polygon=grow(
-                slump.polygon, slump.heading, slump.growth_m_yr * factor, params.side_growth_frac
+                _migrated(slump, params.migration_frac),
+                slump.heading,
+                slump.growth_m_yr * factor,
+                params.side_growth_frac,
             ),
         )
         for slump, factor in zip(slumps, weather, strict=True)
     ]
+
+
+def _migrated(slump: Slump, by_frac: float) -> shapely.Polygon:
+    size_m = float(np.sqrt(shapely.area(slump.polygon)))
+    return move(slump.polygon, by_frac * size_m * slump.heading)
 
 
 def _split(

@@ -58,6 +58,18 @@ def _deep_overlaps(slumps: list[Slump]) -> NDArray[np.int64]:
     return np.asarray(touching[share > limit])
 
 
+def is_overrun(scars: list[Slump], standing: list[Slump]) -> NDArray[np.bool_]:
+    """Whether each scar shares so much with a standing slump that it could not go on beside it."""
+    overrun = np.zeros(len(scars), dtype=bool)
+    if scars and standing:
+        still, over = _polygons(scars), _polygons(standing)
+        row, by = shapely.STRtree(over).query(still, predicate="intersects")
+        smaller_m2 = np.minimum(shapely.area(still[row]), shapely.area(over[by]))
+        shared_m2 = shapely.area(shapely.intersection(still[row], over[by]))
+        overrun[row[shared_m2 > _FORCED_OVERLAP * smaller_m2]] = True
+    return overrun
+
+
 def _pairs(slumps: list[Slump], within_m: float) -> NDArray[np.int64]:
     """(n, 2) row numbers, ascending, of slumps within that distance."""
     polygons = _polygons(slumps)

@@ -39,10 +39,18 @@ class HistoryParams:
     """Direction in which most slumps grow, clockwise from north."""
     azimuth_kappa: float = 1.5
     """Concentration of directions about it (von Mises); 0 is none."""
+    migration_frac: float = 0.0
+    """How far a slump's footprint moves upslope in a season besides growing, as a share of its
+    size, the square root of its area (a share, no probability): active zones move, scars do not."""
     initiated_frac: float = 0.03
     """Slumps that begin in a season, as a share of those that live."""
     stabilised_frac: float = 0.03
-    """A living slump stabilises in a season, and is not mapped from then on."""
+    """A living slump stabilises in a season, and is not mapped until it goes on, if ever."""
+    reactivated_frac: float = 0.1
+    """A stabilised slump goes on in a season, from the outline where it stopped."""
+    reinitiated_frac: float = 0.1
+    """A new slump begins in a season inside a slump that stabilised at least `stabilise_seasons`
+    seasons before; it does so once, and what it lies in does not go on any more."""
     neighbour_m: float = 15.0
     """Slumps nearer than this are neighbours."""
     merge_frac: float = 0.15
@@ -55,8 +63,8 @@ class HistoryParams:
     """Share of a strip's width that its neighbour sees as well (a share, no probability)."""
     scene_missing_frac: float = 0.12
     """A strip is missing from a season: nobody looked there. One always remains."""
-    shift_sigma_m: float = 4.0
-    """Each scene lies off by a shift of its own: standard deviation east, and north."""
+    shift_m: float = 5.0
+    """Each scene lies off by so much, in a direction of its own."""
     gsd_m: float = 3.0
     """Ground sampling distance of every scene."""
     boundary_noise_m: float = 1.5
@@ -72,7 +80,8 @@ class HistoryParams:
     looked_at_min_frac: float = 0.9
     """A place was looked at in a season when its scenes cover at least this share of it."""
     stabilise_seasons: int = 2
-    """A slump's end can be known only if its place was looked at in so many seasons after it."""
+    """A slump's end, and so a return from it, can be known only if its place was looked at in so
+    many seasons after it."""
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""

@@ -26,6 +26,10 @@ _MEAN_CLUSTER = 4.0
 _MEAN_GAP_M = 8.0
 _TURN_SIGMA = 0.15
 _NEAR_AZIMUTH = 0.25
+_INSIDE_TRIES = 20
+_INSIDE_FRAC = 0.9
+"""A slump that begins in a scar lies in it to at least this share."""
+_INSIDE_CLEARANCE_M = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +88,26 @@ def place(
             f"n_slumps = {params.n_slumps}: extent_m = {params.extent_m} is too small for them"
         )
     return placed
+
+
+def place_inside(
+    rng: Generator,
+    scar: shapely.Polygon,
+    heading: NDArray[np.float64],
+    taken: list[shapely.Polygon],
+) -> Placed | None:
+    """A fresh slump in the scar that faces about its way; None where no room was found."""
+    ground = _Ground(taken)
+    low, high = np.array(shapely.bounds(scar)).reshape(2, 2)
+    for _ in range(_INSIDE_TRIES):
+        facing = _turned(heading, rng.normal(0.0, _TURN_SIGMA))
+        fresh = slump_polygon(rng, FRESH.draw(rng))
+        polygon = set_down(fresh, rng.uniform(low, high), facing)
+        inside_m2 = float(shapely.area(shapely.intersection(polygon, scar)))
+        is_inside = inside_m2 >= _INSIDE_FRAC * float(shapely.area(polygon))
+        if is_inside and ground.takes(polygon, _INSIDE_CLEARANCE_M):
+            return Placed(polygon=polygon, heading=facing)
+    return None
 
 
 def _cluster(

@@ -47,6 +47,13 @@ class Plane:
             to_plane=np.array([[east[0][0], north[0][0]], [east[1][0], north[1][0]]]),
         )
 
+    def from_lonlat(self, geometries: NDArray[np.object_]) -> NDArray[np.object_]:
+        """WGS 84 geometries in the plane; halves split at the antimeridian are one again."""
+        to_ground = np.linalg.inv(self.to_plane)
+        metric = grid.to_metric(geometries)
+        moved = shapely.transform(metric, lambda xy: (xy - self.centre_xy) @ to_ground.T)
+        return np.asarray(moved)
+
     def to_lonlat(self, geometries: NDArray[np.object_]) -> NDArray[np.object_]:
         """The plane's polygons as WGS 84 MultiPolygons, split at the antimeridian."""
         metric = shapely.transform(geometries, lambda xy: xy @ self.to_plane.T + self.centre_xy)

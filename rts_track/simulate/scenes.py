@@ -67,7 +67,7 @@ def scenes_of_season(rng: Generator, params: HistoryParams, season_year: int) ->
     is_missing = rng.random(n) < params.scene_missing_frac
     is_missing[int(rng.integers(n))] &= not is_missing.all()
     days = rng.integers(-_SCENE_JITTER_D, _SCENE_JITTER_D + 1, n)
-    shifts_m = rng.normal(0.0, params.shift_sigma_m, (n, 2))
+    shifts_m = params.shift_m * np.array([_unit(rng) for _ in range(n)])
     scenes = [
         Scene(
             scene_id=f"{middle + dt.timedelta(days=int(days[number])):%Y%m%d}-{number + 1}",

@@ -48,6 +48,11 @@ def set_down(
     return shapely.transform(polygon, lambda xy: toe + xy[:, :1] * right + xy[:, 1:] * heading)
 
 
+def move(polygon: shapely.Polygon, by_m: NDArray[np.float64]) -> shapely.Polygon:
+    """The slump so far away, unchanged."""
+    return shapely.transform(polygon, lambda xy: xy + by_m)
+
+
 def grow(
     polygon: shapely.Polygon, heading: NDArray[np.float64], by_m: float, side_frac: float
 ) -> shapely.Polygon:
@@ -60,7 +65,9 @@ def grow(
     facing = normal @ heading
     ahead = (1.0 - side_frac) * np.clip(facing, 0.0, None)[:, None] * heading
     aside = side_frac * np.clip(1.0 + facing, 0.0, 1.0)[:, None] * normal
-    front = shapely.make_valid(shapely.Polygon(xy + by_m * (ahead + aside)), method="structure")
+    front = shapely.polygons(xy + by_m * (ahead + aside))
+    if not shapely.is_valid(front):
+        front = shapely.make_valid(front, method="structure")
     return largest(shapely.simplify(shapely.union(polygon, front), _TRUE_TOLERANCE_M))
 
 
@@ -92,25 +99,26 @@ def draw(
     outline = shapely.simplify(polygon, _DRAWN_TOLERANCE_M)
     xy, normal = vertices(shapely.segmentize(outline, VERTEX_STEP_M))
     white = rng.normal(0.0, noise_m, len(xy))
-    noise = (white + np.roll(white, 1)) / np.sqrt(2.0)
-    drawn = shapely.Polygon(xy + noise[:, None] * normal + shift_m)
+    noise = (white + np.concatenate([white[-1:], white[:-1]])) / np.sqrt(2.0)
+    drawn = shapely.polygons(xy + noise[:, None] * normal + shift_m)
     return drawn if shapely.is_valid(drawn) else largest(shapely.make_valid(drawn))
 
 
 def vertices(polygon: shapely.Polygon) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The outer ring's vertices, each once, and the outward unit normal at each; (n, 2)."""
-    xy = shapely.get_coordinates(polygon.exterior)[:-1]
-    if not shapely.is_ccw(polygon.exterior):
+    ring = shapely.get_exterior_ring(polygon)
+    xy = shapely.get_coordinates(ring)[:-1]
+    if not shapely.is_ccw(ring):
         xy = xy[::-1]
-    edge = np.roll(xy, -1, axis=0) - xy
-    edge /= np.maximum(np.linalg.norm(edge, axis=1, keepdims=True), 1e-9)
-    along = edge + np.roll(edge, 1, axis=0)
-    normal = np.column_stack([along[:, 1], -along[:, 0]])
-    return xy, normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
+    edge = _units(np.concatenate([xy[1:], xy[:1]]) - xy)
+    along = edge + np.concatenate([edge[-1:], edge[:-1]])
+    return xy, _units(np.column_stack([along[:, 1], -along[:, 0]]))
 
 
 def largest(geometry: shapely.Geometry) -> shapely.Polygon:
     """The largest polygon in it, without holes; empty where it holds none."""
+    if shapely.get_type_id(geometry) == shapely.GeometryType.POLYGON:
+        return _filled(geometry)
     parts = [part for part in shapely.get_parts(geometry) if part.geom_type == "Polygon"]
     if not parts:
         return shapely.Polygon()
@@ -120,15 +128,24 @@ def largest(geometry: shapely.Geometry) -> shapely.Polygon:
 def _smoothed(normal: NDArray[np.float64]) -> NDArray[np.float64]:
     """The unit vectors averaged along the ring: a headwall retreats as a front, not in fingers."""
     weights = (1.0, 2.0, 3.0, 2.0, 1.0)
-    summed = sum(
-        (weight * np.roll(normal, lag, axis=0) for lag, weight in enumerate(weights, start=-2)),
-        np.zeros_like(normal),
-    )
-    return np.asarray(summed / np.maximum(np.linalg.norm(summed, axis=1, keepdims=True), 1e-9))
+    around = np.concatenate([normal[-2:], normal, normal[:2]])
+    n = len(normal)
+    summed = np.zeros_like(normal)
+    for lag, weight in enumerate(weights):
+        summed += weight * around[lag : lag + n]
+    return _units(summed)
+
+
+def _units(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The vectors at length one; (n, 2)."""
+    length = np.maximum(np.hypot(vectors[:, 0], vectors[:, 1]), 1e-9)
+    return np.asarray(vectors / length[:, None])
 
 
 def _filled(polygon: shapely.Polygon) -> shapely.Polygon:
-    return shapely.Polygon(polygon.exterior)
+    if shapely.get_num_interior_rings(polygon) == 0:
+        return polygon
+    return shapely.polygons(shapely.get_exterior_ring(polygon))
 
 
 def _tongue(rng: Generator, across: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rts_track.simulate.scenes import Drawing, Scene
 
 TruthRow = dict[str, Any]
+_BEGINNINGS = ("initiate", "split", "reinitiate")
 Appearance = tuple[str, int]
 """A slump by its object id, and a season in which it was mapped."""
 
@@ -51,12 +52,22 @@ class Evidence:
         object_id, season_year = appearance
         return self.appearances[object_id][season_year]
 
-    def was_missed(self, object_id: str, seasons: Iterable[int]) -> bool:
-        """Whether some of the seasons looked at the slump's place, and so missed it."""
-        return any(
-            self.is_looked_at(self.lives.slumps[season_year][object_id].polygon, season_year)
+    def place(self, object_id: str, season_year: int) -> shapely.Polygon:
+        """Where the slump lay: in that season, or when it last lived before."""
+        while object_id not in self.lives.slumps[season_year]:
+            season_year -= 1
+        return self.lives.slumps[season_year][object_id].polygon
+
+    def looks_at(self, object_id: str, seasons: Iterable[int]) -> int:
+        """In how many of the seasons the slump's place was looked at."""
+        return sum(
+            self.is_looked_at(self.place(object_id, season_year), season_year)
             for season_year in seasons
         )
+
+    def was_missed(self, object_id: str, seasons: Iterable[int]) -> bool:
+        """Whether some of the seasons looked at the slump's place, and so missed it."""
+        return self.looks_at(object_id, seasons) > 0
 
 
 def gather(
@@ -126,22 +137,18 @@ def link_rows(evidence: Evidence) -> list[TruthRow]:
 
 def event_rows(evidence: Evidence) -> list[TruthRow]:
     """What happened to slumps, as far as it can be known; see `History.truth_event`."""
-    turns = {turn.object_id: turn for turn in evidence.lives.turns if _begins(turn)}
+    turns = {turn.object_id: turn for turn in evidence.lives.turns if turn.kind in _BEGINNINGS}
     founded = [
         _foundation(evidence, object_id, turns.get(object_id))
         for object_id in sorted(evidence.appearances)
     ]
-    rows = [*founded, *_endings(evidence)]
+    rows = [*founded, *_returns(evidence), *_endings(evidence)]
     return sorted(rows, key=lambda row: (row["season_year"], row["kind"], row["object_id"]))
-
-
-def _begins(turn: Turn) -> bool:
-    return turn.kind in ("initiate", "split")
 
 
 def _ends(evidence: Evidence, turn: Turn) -> tuple[Appearance, Appearance] | None:
     """Who was mapped last before a merge or split, and who first from it on."""
-    if turn.related_object_id is None:
+    if turn.kind not in ("merge", "split") or turn.related_object_id is None:
         return None
     parent, child = turn.object_id, turn.related_object_id
     if turn.kind == "split":
@@ -168,30 +175,64 @@ def _between(
 def _foundation(evidence: Evidence, object_id: str, turn: Turn | None) -> TruthRow:
     """How the slump came to be known."""
     first_mapped = evidence.seasons_of(object_id)[0]
-    if turn is not None and turn.kind == "split" and _ends(evidence, turn) is not None:
-        return _event("split", object_id, turn.related_object_id, first_mapped)
-    if turn is not None and turn.kind == "initiate":
-        place = evidence.lives.slumps[turn.season_year][object_id].polygon
-        if evidence.is_looked_at(place, turn.season_year - 1):
-            return _event("initiate", object_id, None, turn.season_year)
-    return _event("first_seen", object_id, None, first_mapped)
+    first_seen = _event("first_seen", object_id, None, first_mapped)
+    if turn is None:
+        return first_seen
+    related = turn.related_object_id
+    if turn.kind == "split":
+        is_known = _ends(evidence, turn) is not None
+        return _event("split", object_id, related, first_mapped) if is_known else first_seen
+    if related is not None and _is_return_known(evidence, turn, related):
+        return _event("reinitiate", object_id, related, first_mapped)
+    place = evidence.place(object_id, turn.season_year)
+    if evidence.is_looked_at(place, turn.season_year - 1):
+        return _event("initiate", object_id, None, turn.season_year)
+    return first_seen
 
 
 def _endings(evidence: Evidence) -> Iterator[TruthRow]:
+    end = evidence.params.season_years.stop
     for turn in evidence.lives.turns:
         if turn.kind == "merge" and (ends := _ends(evidence, turn)) is not None:
             yield _event("merge", turn.object_id, turn.related_object_id, ends[1][1])
-        if turn.kind == "stabilise" and _is_known_to_stabilise(evidence, turn):
-            yield _event("stabilise", turn.object_id, None, turn.season_year)
+        if turn.kind == "stabilise":
+            pause = range(turn.season_year, _return_after(evidence, turn) or end)
+            if _is_known_to_pause(evidence, turn.object_id, pause):
+                yield _event("stabilise", turn.object_id, None, turn.season_year)
 
 
-def _is_known_to_stabilise(evidence: Evidence, turn: Turn) -> bool:
-    if not evidence.seasons_of(turn.object_id):
+def _returns(evidence: Evidence) -> Iterator[TruthRow]:
+    for turn in evidence.lives.turns:
+        if turn.kind == "reactivate" and _is_return_known(evidence, turn, turn.object_id):
+            mapped = evidence.seasons_of(turn.object_id)
+            again = [season for season in mapped if season >= turn.season_year]
+            if again:
+                yield _event("reactivate", turn.object_id, None, again[0])
+
+
+def _is_return_known(evidence: Evidence, turn: Turn, still: str) -> bool:
+    """Whether the slump that goes on, or in which one begins, was known to have stabilised."""
+    stopped = max(
+        each.season_year
+        for each in evidence.lives.turns_of(still, "stabilise")
+        if each.season_year < turn.season_year
+    )
+    return _is_known_to_pause(evidence, still, range(stopped, turn.season_year))
+
+
+def _return_after(evidence: Evidence, stop: Turn) -> int | None:
+    """The season in which the slump went on; None if it never did."""
+    returns = evidence.lives.turns_of(stop.object_id, "reactivate")
+    return next((each.season_year for each in returns if each.season_year > stop.season_year), None)
+
+
+def _is_known_to_pause(evidence: Evidence, object_id: str, pause: range) -> bool:
+    """Whether the slump was mapped before, since it last went on, and then looked for."""
+    returns = evidence.lives.turns_of(object_id, "reactivate")
+    since = max((each.season_year for each in returns if each.season_year < pause.start), default=0)
+    if not any(since <= season < pause.start for season in evidence.seasons_of(object_id)):
         return False
-    place = evidence.lives.slumps[turn.season_year - 1][turn.object_id].polygon
-    later = range(turn.season_year, evidence.params.season_years.stop)
-    looked = sum(evidence.is_looked_at(place, season_year) for season_year in later)
-    return looked >= evidence.params.stabilise_seasons
+    return evidence.looks_at(object_id, pause) >= evidence.params.stabilise_seasons
 
 
 def _event(kind: str, object_id: str, related: str | None, season_year: int) -> TruthRow:

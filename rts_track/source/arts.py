@@ -2,13 +2,14 @@
 
 Its base maps are single images or mosaics: one scene is what a lab drew in a region on a base map
 of the same dates. Boxes and points are no outlines, negatives no slumps: they are left out.
-Relations between polygons (`MergedRTS`, `SplitRTS`, `NewRTS`, `StabilizedRTS` and so on: UIDs of
-the *other* polygons) stay among the attributes.
+Relations between polygons (UIDs of the *other* polygons) stay among the attributes; from them
+`steps.arts_relations` makes verdicts on links.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,26 @@ FACTS = SourceFacts(
 )
 FIELDS = Fields(date="BaseMapDate", id="UID", gsd="BaseMapResolution")
 
+REPEAT, MERGED, SPLIT, NEW, STABILIZED = (
+    "RepeatRTS",
+    "MergedRTS",
+    "SplitRTS",
+    "NewRTS",
+    "StabilizedRTS",
+)
+RELATIONS = (REPEAT, MERGED, SPLIT, NEW, STABILIZED)
+"""Columns that say of the row's polygon and others: the same slump in another season; what merged
+into it; what it split from; what began on it, a scar; the scar that it began on."""
+
+UNKNOWN = "UnknownRelationship"
+RELATED_BY = "RelationshipBy"
+"""A column of our own, written beside ARTS's: who found the relations."""
+
+CONTRIBUTED = "ContributionDate"
+
+_DECIDERS = (RELATED_BY, "Contributor", "ContributorName", "CreatorLab")
+_NO_UID = ("", "none", "null", "nan", "na", "n/a")
+
 _REQUIRED = ("RegionName", "CreatorLab", "BaseMapSource", "TrainClass")
 
 
@@ -47,6 +68,35 @@ def arts_inventories(files: list[VectorFile], request: ImportRequest) -> list[In
             used_fields=fields.used - {fields.date},
         )
     ]
+
+
+def related_uids(attributes: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """The relations that a row states: the column, and the UID of the other polygon."""
+    for column in RELATIONS:
+        value = attributes.get(column)
+        texts = value if isinstance(value, list) else [value]
+        for text in texts:
+            for uid in re.split(r"[,;|\s]+", str(text if text is not None else "")):
+                bare = uid.strip("[]'\"")
+                if bare.lower() not in _NO_UID:
+                    yield column, bare
+
+
+def decider(attributes: Mapping[str, object]) -> str:
+    """Who stands for a row's relations; ARTS where it does not say."""
+    named = (str(attributes.get(column) or "").strip() for column in _DECIDERS)
+    return next((name for name in named if name), "ARTS")
+
+
+def is_arts(attributes: Mapping[str, object]) -> bool:
+    """Whether the attributes are those of a row of ARTS."""
+    return all(column in attributes for column in _REQUIRED)
+
+
+def uid_of(source_feature_id: str) -> str | None:
+    """The UID that a footprint came under; None where its row had none of its own."""
+    uid = source_feature_id.partition(":")[2]
+    return None if "#" in uid else uid or None
 
 
 def describe_with(fields: Fields) -> Callable[[Row, VectorFile], Description]:

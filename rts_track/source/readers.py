@@ -25,13 +25,15 @@ _FIELD_OPTIONS = ("season_field", "date_field", "scene_field", "id_field", "gsd_
 class Reader:
     """How files become inventories; `chosen` picks among the files of a folder.
 
-    A reader that `knows_its_fields` takes no word on them from the user.
+    A reader that `knows_its_fields` takes no word on them from the user. One that `has_relations`
+    reads rows that say which of them are the same slump, as ARTS does.
     """
 
     name: str
     inventories: Callable[[list[VectorFile], ImportRequest], list[Inventory]]
     chosen: Callable[[list[VectorFile]], list[VectorFile]] = list
     knows_its_fields: bool = False
+    has_relations: bool = False
 
 
 READERS: dict[str, Reader] = {
@@ -41,7 +43,7 @@ READERS: dict[str, Reader] = {
         Reader(name="barth2023", inventories=barth2023_inventories, knows_its_fields=True),
         Reader(name="nitze-labels", inventories=nitze_labels_inventories, knows_its_fields=True),
         Reader(name="darts", inventories=darts_inventories, chosen=preferred),
-        Reader(name="arts", inventories=arts_inventories),
+        Reader(name="arts", inventories=arts_inventories, has_relations=True),
     )
 }
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from rts_track.domain import canonical_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -16,54 +18,135 @@ if TYPE_CHECKING:
     from rts_track.steps.season_links import ScenePair
     from rts_track.track.shift import Shift
 
+NOBODY = -1
+"""No chain."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Live:
     """The chains that have not merged away, each with its latest outline.
 
-    `missed` counts the successive seasons since then that measured looks covered it and found
-    nothing; `missed_year` is the last season that any looks did (0: none), `stable_year` the
-    season it stabilised in (0: it has not).
+    `earlier` is the outline before that, where `has_earlier`. `n_absent` counts the successive
+    seasons since the latest that any looks covered it and found nothing, `missed` those of
+    measured looks (from `missed_from` on, `missed_on` the last day looked then); `missed_year` is
+    the last season that any looks did (0: none), `stable_year` the season it stabilised in (0: it
+    has not). `split_of` is the chain it split from when its latest outline was its first, if the
+    next season may still prove it a fragment, else NOBODY. `is_piece` marks the further pieces of
+    a chain that was in fragments when it was last seen: they are rows, but no chains, of their own.
     """
 
     outlines: Outlines
+    earlier: Outlines
+    has_earlier: NDArray[np.bool_]
     chain: NDArray[np.int64]
     n_seen: NDArray[np.int64]
     first_year: NDArray[np.int64]
+    n_absent: NDArray[np.int64]
     missed: NDArray[np.int64]
     missed_from: NDArray[np.int64]
     missed_on: NDArray[np.datetime64]
     missed_year: NDArray[np.int64]
     stable_year: NDArray[np.int64]
+    split_of: NDArray[np.int64]
+    is_piece: NDArray[np.bool_]
 
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Live:
         """Some of them."""
-        columns = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "outlines"}
         return Live(
-            outlines=self.outlines.take(rows), **{name: c[rows] for name, c in columns.items()}
+            **{
+                f.name: (column.take(rows) if f.name in _OUTLINES else column[rows])
+                for f in fields(self)
+                for column in (getattr(self, f.name),)
+            }
         )
 
     def followed_by(self, other: Live) -> Live:
         """These, then the others."""
-        columns = [f.name for f in fields(self) if f.name != "outlines"]
         return Live(
-            outlines=self.outlines.followed_by(other.outlines),
-            **{n: np.concatenate([getattr(self, n), getattr(other, n)]) for n in columns},
+            **{
+                f.name: (
+                    one.followed_by(two) if f.name in _OUTLINES else np.concatenate([one, two])
+                )
+                for f in fields(self)
+                for one, two in ((getattr(self, f.name), getattr(other, f.name)),)
+            }
+        )
+
+    @classmethod
+    def seen(
+        cls,
+        outlines: Outlines,
+        earlier: Outlines,
+        has_earlier: NDArray[np.bool_],
+        chain: NDArray[np.int64],
+        n_seen: NDArray[np.int64],
+        first_year: NDArray[np.int64],
+    ) -> Live:
+        """Chains that nothing has missed since their latest outline."""
+        n = len(chain)
+        return cls(
+            outlines=outlines,
+            earlier=earlier,
+            has_earlier=has_earlier,
+            chain=chain,
+            n_seen=n_seen,
+            first_year=first_year,
+            n_absent=np.zeros(n, dtype=np.int64),
+            missed=np.zeros(n, dtype=np.int64),
+            missed_from=np.zeros(n, dtype=np.int64),
+            missed_on=np.full(n, np.datetime64("NaT"), dtype="datetime64[D]"),
+            missed_year=np.zeros(n, dtype=np.int64),
+            stable_year=np.zeros(n, dtype=np.int64),
+            split_of=np.full(n, NOBODY),
+            is_piece=np.zeros(n, dtype=bool),
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChainEvent:
-    """Something that happened to a chain; `related` is another chain."""
+_OUTLINES = ("outlines", "earlier")
 
-    chain: int
-    related: int | None
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class ChainEvents:
+    """Things of one kind that happened to chains in one season, column by column.
+
+    `related` is another chain or NOBODY; `after_on` NaT where nobody looked before. `features`
+    are what confidence rests on and what the event's evidence says; NaN is unknown.
+    """
+
     kind: str
     season_year: int
-    after_on: dt.date | None
-    before_on: dt.date
-    confidence: float
-    evidence: dict[str, object]
+    chain: NDArray[np.int64]
+    related: NDArray[np.int64]
+    after_on: NDArray[np.datetime64]
+    before_on: NDArray[np.datetime64]
+    confidence: NDArray[np.float64]
+    decided_in: int
+    features: dict[str, NDArray[np.generic]]
+    is_provisional: NDArray[np.bool_] | None = None
+    """Which of them a later season may settle; None: none."""
+
+    def __len__(self) -> int:
+        """How many."""
+        return len(self.chain)
+
+    def drop(self, chain: int) -> None:
+        """Forget what happened to that chain."""
+        keep = self.chain != chain
+        if not keep.all():
+            for name in ("chain", "related", "after_on", "before_on", "confidence"):
+                setattr(self, name, getattr(self, name)[keep])
+            self.features = {name: column[keep] for name, column in self.features.items()}
+
+    def evidence(self) -> Iterator[str]:
+        """What is known of each, as JSON."""
+        columns = {name: column.tolist() for name, column in self.features.items()}
+        for row in range(len(self)):
+            known = {name: _known(column[row]) for name, column in columns.items()}
+            yield canonical_json({"decided_in": self.decided_in, **known})
+
+
+def _known(value: object) -> object:
+    return None if isinstance(value, float) and np.isnan(value) else value
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,11 +160,42 @@ class ChainHistory:
     founder: list[str] = field(default_factory=list)
     links: list[pa.Table] = field(default_factory=list)
     states: list[dict[str, NDArray[np.generic]]] = field(default_factory=list)
-    events: list[ChainEvent] = field(default_factory=list)
+    events: list[ChainEvents] = field(default_factory=list)
     relatives: list[tuple[int, int]] = field(default_factory=list)
     shifts: dict[ScenePair, Shift] = field(default_factory=dict)
     last: list[Live] = field(default_factory=list)
     """The chains as they were last: those still live, and those that merged away."""
     merged_in: dict[int, int] = field(default_factory=dict)
+    fragments: set[str] = field(default_factory=set)
+    """Outlines of chains that proved fragments of others."""
+    unsettled: set[int] = field(default_factory=set)
+    """Chains whose split another season may yet prove a fragment."""
     emptied: list[int] = field(default_factory=list)
     """Later seasons that had footprints or looks and have none any more."""
+
+    def renumber(self, joined: Mapping[int, int]) -> None:
+        """Let chains that proved one with another be that one, and number those that are left."""
+        n = len(self.prior)
+        target = np.arange(n)
+        for one, other in joined.items():
+            target[one] = other
+        while (target[target] != target).any():
+            target = target[target]
+        kept = np.flatnonzero(target == np.arange(n))
+        number = np.full(n, NOBODY)
+        number[kept] = np.arange(len(kept))
+        number = number[target]
+        self.prior = [self.prior[each] for each in kept.tolist()]
+        self.founder = [self.founder[each] for each in kept.tolist()]
+        self.chain_of = {season: number[chain] for season, chain in self.chain_of.items()}
+        for state in self.states:
+            state["chain"] = number[state["chain"]]
+        for events in self.events:
+            events.chain = number[events.chain]
+            is_some = events.related != NOBODY
+            events.related[is_some] = number[events.related[is_some]]
+        self.relatives = [(int(number[one]), int(number[two])) for one, two in self.relatives]
+        for live in self.last:
+            live.chain = number[live.chain]
+        self.unsettled = {int(number[one]) for one in self.unsettled}
+        self.merged_in = {int(number[one]): season for one, season in self.merged_in.items()}

@@ -31,6 +31,8 @@ def import_lines(report: ImportReport) -> Iterator[str]:
         yield f"{report.superseded:,} former footprints gave way to new outlines"
     for reason, count in sorted(report.left_out.items()):
         yield f"{count:,} features are no footprints: {reason}"
+    if report.verdicts:
+        yield f"{report.verdicts:,} verdicts on links, from the relations that rows state"
     yield from fault_lines(report)
 
 
@@ -38,6 +40,7 @@ def fault_lines(report: ImportReport) -> Iterator[str]:
     """What was repaired or skipped, counted, with id and reason; nothing where nothing was."""
     yield from _fault_lines("repaired", report.repaired)
     yield from _fault_lines("skipped", report.skipped)
+    yield from _fault_lines("relations passed over", report.unrelated)
 
 
 def check_faults_file(file: Path) -> None:
@@ -58,7 +61,11 @@ def write_faults(report: ImportReport, file: Path) -> None:
         with appearing(file) as path, path.open("w", encoding="utf-8", newline="") as stream:
             writer = csv.writer(stream)
             writer.writerow(("done", "source_feature_id", "reason"))
-            for done, faults in (("repaired", report.repaired), ("skipped", report.skipped)):
+            for done, faults in (
+                ("repaired", report.repaired),
+                ("skipped", report.skipped),
+                ("relation passed over", report.unrelated),
+            ):
                 writer.writerows((done, fault.source_feature_id, fault.reason) for fault in faults)
     except OSError as error:
         raise RtsTrackError(

@@ -25,6 +25,8 @@ from rts_track.source.readers import reader_for
 from rts_track.source.request import ImportRequest
 from rts_track.source.rows import footprint_schema
 from rts_track.source.vector import open_vector
+from rts_track.steps.arts_relations import take_in_relations
+from rts_track.steps.deciding import VerdictReport
 from rts_track.steps.import_rows import settled_facts, source_row
 from rts_track.steps.import_writing import Draft, Writing
 from rts_track.steps.progress import Progress, silent
@@ -61,6 +63,8 @@ class ImportReport:
         left_out: how many features are no footprints, by what their source says of them.
         scenes: scenes added and updated.
         looks: looks added and updated.
+        verdicts: verdicts on links that the rows' relations made.
+        unrelated: relations that could not be made verdicts of, and why.
     """
 
     run_id: str
@@ -76,6 +80,8 @@ class ImportReport:
     left_out: dict[str, int]
     scenes: Written
     looks: Written
+    verdicts: int = 0
+    unrelated: tuple[Fault, ...] = ()
 
 
 def import_footprints(
@@ -134,8 +140,12 @@ def import_footprints(
                 ).write(looked_at, progress)
                 for draft in drafts
             ]
+            relations = VerdictReport(added=0, unchanged=0)
+            if reader_for(request).has_relations:
+                sources = [draft.inventory.facts.source for draft in drafts]
+                relations = take_in_relations(store, sources)
             record_run(store, STEP, params, inputs_sha256, started_at=started_at)
-    report = _report(run_id, files, drafts, writings)
+    report = _report(run_id, files, drafts, writings, relations)
     _log.info(
         "import %s: %d added, %d updated, %d unchanged, %d skipped",
         run_id,
@@ -245,7 +255,11 @@ def _refuse_faults(drafts: list[Draft]) -> None:
 
 
 def _report(
-    run_id: str, files: list[VectorFile], drafts: list[Draft], writings: list[Writing]
+    run_id: str,
+    files: list[VectorFile],
+    drafts: list[Draft],
+    writings: list[Writing],
+    relations: VerdictReport,
 ) -> ImportReport:
     footprints, scenes, looks = Written(), Written(), Written()
     left_out: Counter[str] = Counter()
@@ -269,4 +283,6 @@ def _report(
         left_out=dict(left_out),
         scenes=scenes,
         looks=looks,
+        verdicts=relations.added,
+        unrelated=relations.faults,
     )

@@ -8,7 +8,7 @@ that comes out the same keeps its ids, and appending a season touches nothing be
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rts_track.domain import KINDS, canonical_json, digest
@@ -28,7 +28,6 @@ from rts_track.steps.runs import (
 from rts_track.steps.season_links import read_shifts, shift_rows
 from rts_track.steps.track_rows import (
     release_superseded,
-    settle,
     write_events,
     write_links,
     write_outlines,
@@ -48,7 +47,11 @@ Unit = tuple[str, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkReport:
-    """What linking did; `first_season` is None where nothing had changed."""
+    """What linking did; `first_season` is None where nothing had changed.
+
+    Outlines, links and events are all that were worked off: from the first changed season on, or
+    from an earlier one that held something provisional.
+    """
 
     first_season: int | None = None
     last_season: int | None = None
@@ -75,14 +78,17 @@ def link(
         )
         if not changed:
             return LinkReport()
-        first = min(_after_the_season_before(unit, units) for unit in changed)
+        first_changed = min(_after_the_season_before(unit, units) for unit in changed)
+        first = min(first_changed, _provisional_since(store, first_changed))
         last = max(season for _, season in known.keys() | units.keys())
         inputs = digest(
             *(f"{kind} {season} {units.get((kind, season))}" for kind, season in changed)
         )
         run_id = run_id_of(STEP, params.as_dict(), inputs)
         histories = _histories(store, params, run_id, known | units, units, first, progress)
-        report = _write(store, histories, run_id, first, last)
+        report = replace(
+            _write(store, histories, run_id, first, last), first_season=first_changed
+        )
         for kind, season in changed:
             if (kind, season) in units:
                 keep_input_digest(store, STEP, f"{kind} {season}", units[kind, season])
@@ -120,6 +126,12 @@ def _after_the_season_before(unit: Unit, units: dict[Unit, str]) -> int:
     return max(before, default=season - 1) + 1
 
 
+def _provisional_since(store: Store, otherwise: int) -> int:
+    """The first season with something that another season may settle."""
+    (since,) = store.query(statement("provisional_since"))["season_year"].to_pylist()
+    return otherwise if since is None else int(since)
+
+
 def _histories(
     store: Store,
     params: LinkParams,
@@ -151,19 +163,17 @@ def _write(
     store: Store, histories: list[ChainHistory], run_id: str, first: int, last: int
 ) -> LinkReport:
     names = [name_chains(store, history, first) for history in histories]
-    newest = {history.kind: _newest_season(store, history, first) for history in histories}
     shifts = {scenes: shift for history in histories for scenes, shift in history.shifts.items()}
     store.upsert("scene_shift", shift_rows(shifts))
     founded = n_outlines = 0
     for history, named in zip(histories, names, strict=True):
-        founded += write_tracks(store, history, named, newest[history.kind], run_id)
+        founded += write_tracks(store, history, named, run_id)
         n_outlines += write_outlines(store, history, named)
     release_superseded(store)
     seasons = range(first, last + 1)
-    n_links = write_links(store, histories, newest, seasons)
+    n_links = write_links(store, histories, seasons)
     write_states(store, histories, names, seasons)
-    n_events = write_events(store, histories, names, newest, first)
-    settle(store, newest)
+    n_events = write_events(store, histories, names, first)
     return LinkReport(
         first_season=first,
         last_season=last,
@@ -172,12 +182,3 @@ def _write(
         tracks_founded=founded,
         events=n_events,
     )
-
-
-def _newest_season(store: Store, history: ChainHistory, first: int) -> int:
-    """The newest season of the kind with an outline; 0 where there is none."""
-    worked_off = [season for season, found in history.seasons.items() if len(found.outlines)]
-    if worked_off:
-        return max(worked_off)
-    years = store.read("outline", ["season_year"], {"kind": history.kind})["season_year"]
-    return max((year for year in years.to_pylist() if year < first), default=0)

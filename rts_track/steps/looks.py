@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 
 from rts_track import grid
-from rts_track.polygon.coverage import covered_frac
+from rts_track.polygon.coverage import Touching
 from rts_track.store.statements import statement
 
 if TYPE_CHECKING:
@@ -39,48 +39,76 @@ class SeasonLooks:
             recall=self.recall[keep],
         )
 
+    def over(self, geometry: NDArray[np.object_]) -> LooksOver:
+        """What they say of EPSG:6931 polygons; worked out once, to be asked several things."""
+        return LooksOver(looks=self, touching=Touching.of(geometry, self.geometry))
+
     def covered_frac(self, geometry: NDArray[np.object_]) -> NDArray[np.float64]:
         """Share of each polygon that the looks cover; NaN where none touches it."""
-        if len(geometry) == 0 or len(self.geometry) == 0:
-            return np.full(len(geometry), np.nan)
-        return covered_frac(geometry, self.geometry)
+        return self.over(geometry).covered_frac()
 
     def days(
         self, geometry: NDArray[np.object_]
     ) -> tuple[NDArray[np.datetime64], NDArray[np.datetime64]]:
         """First and last day on which looks touched each polygon; NaT where none did."""
-        first = np.full(len(geometry), np.datetime64("NaT"), dtype="datetime64[D]")
-        last = first.copy()
-        polygon, look = self._touching(geometry)
-        np.fmin.at(first, polygon, self.from_on[look])
-        np.fmax.at(last, polygon, self.to_on[look])
-        return first, last
+        return self.over(geometry).days()
 
     def latest_from_on(self, geometry: NDArray[np.object_]) -> NDArray[np.datetime64]:
+        """First day of the latest look that touched each polygon; NaT where none did."""
+        return self.over(geometry).latest_from_on()
+
+    def best_recall(self, geometry: NDArray[np.object_]) -> NDArray[np.float64]:
+        """The highest stated recall of the looks that touch each polygon; NaN where unknown."""
+        return self.over(geometry).best_recall()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LooksOver:
+    """What looks say of polygons: a value each, in the polygons' order."""
+
+    looks: SeasonLooks
+    touching: Touching
+
+    def measured(self) -> LooksOver:
+        """What measured looks alone say."""
+        return LooksOver(looks=self.looks, touching=self.touching.by(self.looks.is_measured))
+
+    def covered_frac(self) -> NDArray[np.float64]:
+        """Share of each polygon that the looks cover; NaN where none touches it."""
+        return self.touching.covered_frac()
+
+    def n_covering(self, min_frac: float) -> NDArray[np.int64]:
+        """How many looks cover each polygon to `min_frac`."""
+        return self.touching.n_covering(min_frac)
+
+    def is_touched(self) -> NDArray[np.bool_]:
+        """Which polygons any look touches."""
+        return self.touching.is_touched()
+
+    def days(self) -> tuple[NDArray[np.datetime64], NDArray[np.datetime64]]:
+        """First and last day on which looks touched each polygon; NaT where none did."""
+        first, last = self._no_days(), self._no_days()
+        np.fmin.at(first, self.touching.polygon, self.looks.from_on[self.touching.look])
+        np.fmax.at(last, self.touching.polygon, self.looks.to_on[self.touching.look])
+        return first, last
+
+    def latest_from_on(self) -> NDArray[np.datetime64]:
         """First day of the latest look that touched each polygon; NaT where none did.
 
         What a look of several days did not see may have begun after the first of them.
         """
-        latest = np.full(len(geometry), np.datetime64("NaT"), dtype="datetime64[D]")
-        polygon, look = self._touching(geometry)
-        np.fmax.at(latest, polygon, self.from_on[look])
+        latest = self._no_days()
+        np.fmax.at(latest, self.touching.polygon, self.looks.from_on[self.touching.look])
         return latest
 
-    def best_recall(self, geometry: NDArray[np.object_]) -> NDArray[np.float64]:
+    def best_recall(self) -> NDArray[np.float64]:
         """The highest stated recall of the looks that touch each polygon; NaN where unknown."""
-        recall = np.full(len(geometry), np.nan)
-        polygon, look = self._touching(geometry)
-        np.fmax.at(recall, polygon, self.recall[look])
+        recall = np.full(len(self.touching.geometries), np.nan)
+        np.fmax.at(recall, self.touching.polygon, self.looks.recall[self.touching.look])
         return recall
 
-    def _touching(
-        self, geometry: NDArray[np.object_]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        if len(geometry) == 0 or len(self.geometry) == 0:
-            none = np.empty(0, dtype=np.int64)
-            return none, none
-        polygon, look = shapely.STRtree(self.geometry).query(geometry, predicate="intersects")
-        return polygon.astype(np.int64), look.astype(np.int64)
+    def _no_days(self) -> NDArray[np.datetime64]:
+        return np.full(len(self.touching.geometries), np.datetime64("NaT"), dtype="datetime64[D]")
 
 
 def read_looks(store: Store, kind: str, season_year: int) -> SeasonLooks:

@@ -6,21 +6,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import shapely
 
-from rts_track import grid
-from rts_track.domain import mint
+from rts_track.domain import SEASON_YEARS, mint_each
+from rts_track.steps.outlines import metric_polygons
+from rts_track.store.base import BATCH_ROWS, Scalar
 from rts_track.track.identity import Claim, identify, join_lineages
 from rts_track.track.shift import mutual_best
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    import pyarrow as pa
     from numpy.typing import NDArray
 
     from rts_track.steps.chains import ChainHistory
-    from rts_track.store.base import Store
+    from rts_track.store.base import Store, Where
 
 SAME_OUTLINE_IOMIN = 0.5
 """An outline that replaces another of the same season carries on its track from this overlap."""
@@ -28,14 +30,15 @@ SAME_OUTLINE_IOMIN = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Names:
-    """The track of each chain, the lineage of each track of the kind, and what moved.
+    """The track of each chain and its lineage, and what moved.
 
-    `removed` are tracks that no chain carries on; `alias` says which id stands for them, and for
-    absorbed lineages, now (None: retracted).
+    `moved_lineage` has the lineage of tracks that had another before. `removed` are tracks that
+    no chain carries on; `alias` says which id stands for them, and for absorbed lineages, now
+    (None: retracted).
     """
 
     track_of_chain: tuple[str, ...]
-    lineage_of: dict[str, str]
+    lineage_of_chain: tuple[str, ...]
     moved_lineage: dict[str, str]
     removed: list[str]
     alias: dict[str, str | None]
@@ -43,118 +46,238 @@ class Names:
 
 def name_chains(store: Store, history: ChainHistory, first_season: int) -> Names:
     """The names of a kind's chains; `first_season` is the earliest that was worked off again."""
-    registered = store.read("track", ["track_id", "lineage_id", "first_year"], _of(history))
-    first_year = dict(
-        zip(registered["track_id"].to_pylist(), registered["first_year"].to_pylist(), strict=True)
-    )
-    settled = {track for track, year in first_year.items() if year < first_season}
+    registered = _Registered.read(store, history.kind, first_season)
     retired = dict.fromkeys(store.read("track_alias", ["old_track_id"])["old_track_id"].to_pylist())
-    identities = identify(history.prior, history.founder, _claims(store, history), settled, retired)
+    settled = registered.settled()
+    identities = identify(
+        history.prior, history.founder, _claims(store, history, settled), settled, retired
+    )
     tracks = identities.track_of_chain
-    kept = settled | set(tracks)
-    removed = sorted(track for track in first_year if track not in kept)
+    removed = registered.without(tracks)
     alias: dict[str, str | None] = {old: identities.alias.get(old) for old in removed}
-    lineage_of, moved, absorbed = _lineages(registered, history, tracks, alias, kept)
+    lineages = _Lineages.of(registered, history, tracks)
+    lineages.join(history, alias)
     return Names(
         track_of_chain=tracks,
-        lineage_of=lineage_of,
-        moved_lineage=moved,
+        lineage_of_chain=tuple(lineages.of_chain),
+        moved_lineage=lineages.moved(removed),
         removed=removed,
-        alias={**alias, **absorbed},
+        alias={**alias, **lineages.absorbed()},
     )
 
 
-def _of(history: ChainHistory) -> dict[str, str]:
-    return {"kind": history.kind}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Registered:
+    """The kind's tracks as they were: their lineages, and which lie in untouched seasons."""
+
+    track_id: pa.ChunkedArray
+    lineage_id: pa.ChunkedArray
+    first_year: pa.ChunkedArray
+    is_settled: pa.ChunkedArray
+
+    @classmethod
+    def read(cls, store: Store, kind: str, first_season: int) -> _Registered:
+        rows = store.read("track", ["track_id", "lineage_id", "first_year"], {"kind": kind})
+        return cls(
+            track_id=rows["track_id"],
+            lineage_id=rows["lineage_id"],
+            first_year=rows["first_year"],
+            is_settled=pc.less(rows["first_year"], first_season),
+        )
+
+    def settled(self) -> set[str]:
+        return set(self.track_id.filter(self.is_settled).to_pylist())
+
+    def without(self, tracks: Sequence[str]) -> list[str]:
+        """Those of touched seasons that are not among the tracks, by their ids."""
+        touched = self.track_id.filter(pc.invert(self.is_settled)).to_pylist()
+        kept = set(tracks) if touched else set()
+        return sorted(track for track in touched if track not in kept)
+
+    def lineages_of(self, tracks: pa.Array) -> pa.Array:
+        """The lineage of each track; null where it is not registered."""
+        if len(self.track_id) == 0:
+            return pa.nulls(len(tracks), pa.string())
+        return self.lineage_id.combine_chunks().take(pc.index_in(tracks, self.track_id))
 
 
-def _claims(store: Store, history: ChainHistory) -> Iterator[Claim]:
-    """What the chains' outlines were registered under before."""
+@dataclass(slots=True, kw_only=True)
+class _Lineages:
+    """The lineage of each chain; `into` says which absorbed it, of those that were absorbed."""
+
+    registered: _Registered
+    track_of_chain: tuple[str, ...]
+    of_chain: list[str]
+    into: dict[str, str]
+
+    @classmethod
+    def of(
+        cls, registered: _Registered, history: ChainHistory, tracks: tuple[str, ...]
+    ) -> _Lineages:
+        """The lineages that the tracks had; one of its own for each new track."""
+        known = registered.lineages_of(pa.array(tracks, pa.string()))
+        of_chain = known.to_pylist()
+        fresh = np.flatnonzero(pc.is_null(known).to_numpy(zero_copy_only=False)).tolist()
+        minted = mint_each((tracks[chain] for chain in fresh), "lineage")
+        for chain, lineage in zip(fresh, minted, strict=True):
+            of_chain[chain] = lineage
+        return cls(registered=registered, track_of_chain=tracks, of_chain=of_chain, into={})
+
+    def join(self, history: ChainHistory, alias: Mapping[str, str | None]) -> None:
+        """Let relatives share the oldest of their lineages."""
+        tracks = self.track_of_chain
+        lineage_of = {
+            tracks[chain]: self.of_chain[chain] for pair in history.relatives for chain in pair
+        }
+        relatives = [(tracks[one], tracks[other]) for one, other in history.relatives]
+        relatives += [(old, new) for old, new in alias.items() if new is not None]
+        unknown = sorted({track for pair in relatives for track in pair} - lineage_of.keys())
+        lineage_of |= self._of_tracks(unknown)
+        ages = self._ages(history, lineage_of.values(), alias)
+        joined = join_lineages(lineage_of, relatives, ages)
+        self.into = {
+            lineage_of[track]: lineage
+            for track, lineage in joined.items()
+            if lineage_of[track] != lineage
+        }
+        if self.into:
+            self.of_chain = [self.into.get(lineage, lineage) for lineage in self.of_chain]
+
+    def moved(self, removed: Iterable[str]) -> dict[str, str]:
+        """The lineage of each registered track that had another, of those that are kept."""
+        gone = set(removed)
+        track_id, lineage_id = self._registered_in(self.into)
+        return {
+            track: self.into[lineage]
+            for track, lineage in zip(track_id, lineage_id, strict=True)
+            if track not in gone
+        }
+
+    def absorbed(self) -> dict[str, str]:
+        """Which lineage each registered one became, of those that are no longer."""
+        _, lineage_id = self._registered_in(self.into)
+        return {lineage: self.into[lineage] for lineage in lineage_id}
+
+    def _registered_in(self, lineages: Iterable[str]) -> tuple[list[str], list[str]]:
+        """The registered tracks of some lineages, and the lineage of each."""
+        of, registered = pa.array(sorted(lineages), pa.string()), self.registered
+        is_in = pc.is_in(registered.lineage_id, of)
+        return (
+            registered.track_id.filter(is_in).to_pylist(),
+            registered.lineage_id.filter(is_in).to_pylist(),
+        )
+
+    def _of_tracks(self, tracks: list[str]) -> dict[str, str]:
+        """The lineages of tracks that no chain with relatives carries on."""
+        known = self.registered.lineages_of(pa.array(tracks, pa.string())).to_pylist()
+        lineage_of = dict(zip(tracks, known, strict=True))
+        unregistered = {track for track, lineage in lineage_of.items() if lineage is None}
+        if unregistered:
+            chains = zip(self.track_of_chain, self.of_chain, strict=True)
+            lineage_of |= {track: own for track, own in chains if track in unregistered}
+        return lineage_of
+
+    def _ages(
+        self, history: ChainHistory, lineages: Iterable[str], removed: Mapping[str, str | None]
+    ) -> dict[str, tuple[int, str]]:
+        """First season and id of each of the lineages, as they were and as they are now.
+
+        One that has none but removed tracks is younger than all: it would not be there had all
+        seasons been linked at once.
+        """
+        age: dict[str, tuple[int, str]] = {}
+
+        def take_in(lineage: str, year: int) -> None:
+            age[lineage] = min(age.get(lineage, (year, lineage)), (year, lineage))
+
+        asked = pa.array(sorted(set(lineages)), pa.string())
+        if len(asked) == 0:
+            return age
+        is_in = pc.is_in(self.registered.lineage_id, asked)
+        for track, lineage, year in zip(
+            self.registered.track_id.filter(is_in).to_pylist(),
+            self.registered.lineage_id.filter(is_in).to_pylist(),
+            self.registered.first_year.filter(is_in).to_pylist(),
+            strict=True,
+        ):
+            take_in(lineage, SEASON_YEARS.stop if track in removed else year)
+        is_asked = pc.is_in(pa.array(self.of_chain, pa.string()), asked).to_numpy(
+            zero_copy_only=False
+        )
+        for live in history.last:
+            own = is_asked[live.chain]
+            years = live.first_year[own].tolist()
+            for chain, year in zip(live.chain[own].tolist(), years, strict=True):
+                take_in(self.of_chain[chain], year)
+        return age
+
+
+def _claims(store: Store, history: ChainHistory, settled: set[str]) -> Iterator[Claim]:
+    """What the chains' outlines were registered under before, but for settled tracks."""
     for season, found in sorted(history.seasons.items()):
-        rows = store.read(
-            "outline",
-            ["outline_id", "track_id", "geometry"],
-            {"kind": history.kind, "season_year": season},
-        )
-        track_of = dict(
-            zip(rows["outline_id"].to_pylist(), rows["track_id"].to_pylist(), strict=True)
-        )
-        present = found.outlines.outline_id
-        is_known = np.array([outline in track_of for outline in present], dtype=bool)
+        scope: Where = {"kind": history.kind, "season_year": season}
+        rows = store.read("outline", ["outline_id", "track_id"], scope)
+        if rows.num_rows == 0:
+            continue
+        present = pa.array(found.outlines.outline_id, pa.string())
+        at = pc.index_in(present, rows["outline_id"]).to_numpy(zero_copy_only=False)
+        is_known = ~np.isnan(at)
+        track_of = rows["track_id"].to_pylist()
+        chain_of = history.chain_of[season]
         for row in np.flatnonzero(is_known).tolist():
-            track = track_of[present[row]]
-            if track is not None:
+            track = track_of[int(at[row])]
+            if track is not None and track not in settled:
+                outline = found.outlines.outline_id[row]
                 yield Claim(
+                    is_fragment=outline in history.fragments,
                     season_year=season,
-                    outline_id=present[row],
+                    outline_id=outline,
                     track_id=track,
-                    chain=int(history.chain_of[season][row]),
+                    chain=int(chain_of[row]),
                 )
-        gone = sorted(set(track_of) - set(present.tolist()))
+        gone = rows.filter(pc.invert(pc.is_in(rows["outline_id"], present)))
         fresh = np.flatnonzero(~is_known)
-        if gone and len(fresh):
-            yield from _replaced(rows, gone, track_of, history, season, fresh)
+        if gone.num_rows and len(fresh):
+            yield from _replaced(store, gone, history, season, fresh)
 
 
 def _replaced(
-    rows: pa.Table,
-    gone: list[str],
-    track_of: dict[str, str | None],
+    store: Store,
+    gone: pa.Table,
     history: ChainHistory,
     season: int,
     fresh: NDArray[np.int64],
 ) -> Iterator[Claim]:
-    """Claims of outlines that took the place of others of the same season."""
-    order = {outline: row for row, outline in enumerate(rows["outline_id"].to_pylist())}
-    wkb = rows["geometry"].take([order[outline] for outline in gone])
-    former = grid.to_metric(shapely.from_wkb(wkb.to_numpy(zero_copy_only=False)))
+    """Claims of outlines that took the place of others of the same season.
+
+    `gone`: the others' outline_id and track_id, by outline_id; `fresh`: rows of the outlines
+    that were not there.
+    """
+    former = _polygons(store, gone["outline_id"])
     present = history.seasons[season].outlines.geometry[fresh]
     now, then = shapely.STRtree(former).query(present, predicate="intersects")
     shared = shapely.area(shapely.intersection(present[now], former[then]))
     area_now, area_then = shapely.area(present[now]), shapely.area(former[then])
     is_same = shared >= SAME_OUTLINE_IOMIN * np.minimum(area_now, area_then)
     is_same &= mutual_best(now, then, shared / (area_now + area_then - shared))
-    for row, old in zip(now[is_same], then[is_same], strict=True):
-        track = track_of[gone[old]]
-        if track is not None:
+    outline_of, track_of = gone["outline_id"].to_pylist(), gone["track_id"].to_pylist()
+    for row, old in zip(now[is_same].tolist(), then[is_same].tolist(), strict=True):
+        if track_of[old] is not None:
+            outline = history.seasons[season].outlines.outline_id[fresh[row]]
             yield Claim(
+                is_fragment=outline in history.fragments,
                 season_year=season,
-                outline_id=gone[old],
-                track_id=track,
+                outline_id=outline_of[old],
+                track_id=track_of[old],
                 chain=int(history.chain_of[season][fresh[row]]),
             )
 
 
-def _lineages(
-    registered: pa.Table,
-    history: ChainHistory,
-    tracks: tuple[str, ...],
-    alias: dict[str, str | None],
-    kept: set[str],
-) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
-    """The lineage of each kept track, those that changed, and what absorbed lineages became."""
-    before = dict(
-        zip(registered["track_id"].to_pylist(), registered["lineage_id"].to_pylist(), strict=True)
-    )
-    lineage_of = dict(before)
-    age: dict[str, tuple[int, str]] = {}
-    for lineage, year in zip(
-        registered["lineage_id"].to_pylist(), registered["first_year"].to_pylist(), strict=True
-    ):
-        age[lineage] = min(age.get(lineage, (year, lineage)), (year, lineage))
-    for live in history.last:
-        for chain, year in zip(live.chain.tolist(), live.first_year.tolist(), strict=True):
-            track = tracks[chain]
-            lineage = lineage_of.setdefault(track, mint("lineage", track))
-            age[lineage] = min(age.get(lineage, (year, lineage)), (year, lineage))
-    relatives = [(tracks[one], tracks[other]) for one, other in history.relatives]
-    relatives += [(old, new) for old, new in alias.items() if new is not None]
-    joined = join_lineages(lineage_of, relatives, age)
-    absorbed = {
-        before[track]: lineage
-        for track, lineage in joined.items()
-        if track in before and before[track] != lineage
-    }
-    final = {track: lineage for track, lineage in joined.items() if track in kept}
-    moved = {track: new for track, new in final.items() if before.get(track, new) != new}
-    return final, moved, absorbed
+def _polygons(store: Store, outline_id: pa.ChunkedArray) -> NDArray[np.object_]:
+    """The EPSG:6931 polygons of registered outlines, in the order of their ids."""
+    polygons = []
+    for start in range(0, len(outline_id), BATCH_ROWS):
+        ids: list[Scalar] = outline_id.slice(start, BATCH_ROWS).to_pylist()
+        rows = store.read("outline", ["outline_id", "geometry"], {"outline_id": ids})
+        polygons.append(metric_polygons(rows["geometry"]))
+    return np.concatenate(polygons)

@@ -25,7 +25,7 @@ _SUFFIXES = (".parquet", ".csv")
 
 
 def score(store: Reader, truth_dir: Path) -> Score:
-    """How well the store's outlines, links, tracks and events agree with the truth in a folder.
+    """How well the store's links, events, tracks and lineages agree with the truth in a folder.
 
     The folder holds truth_footprint, truth_link and truth_event as .parquet or .csv; see
     `track.truth.Truth` for their columns, and that module for what the measures mean.
@@ -44,6 +44,7 @@ def score(store: Reader, truth_dir: Path) -> Score:
         outline=store.read("outline", ["outline_id", "track_id", "season_year", "area_m2"]),
         link=store.read("link", ["from_outline_id", "to_outline_id", "kind"]),
         event=store.read("event", ["track_id", "related_track_id", "season_year", "kind"]),
+        track=store.read("track", ["track_id", "lineage_id"]),
     )
     return score_tracking(tracked, truth)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from rts_track.steps.verdicts import in_force, unresolved
 from rts_track.store.statements import statement
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def status_lines(reader: Reader) -> Iterator[str]:
             f" {row['n_tentative']:,} seen in one season; {row['n_active']:,} active,"
             f" {row['n_stable']:,} stable, {row['n_merged']:,} merged, {_years(row)}"
         )
+    yield from _verdicts(reader)
     for row in _rows(reader, "status_runs"):
         ended = "" if row["is_finished"] else " (not finished)"
         yield f"last run  {row['step']:<8} {row['started_on']}{ended}"
@@ -44,6 +46,15 @@ def _source_line(row: Row) -> str:
     if row["n_footprints"]:
         return f"{name}: {row['n_footprints']:,} footprints, {_years(row)}"
     return f"{name}: no footprints"
+
+
+def _verdicts(reader: Reader) -> Iterator[str]:
+    n_in_force = len(in_force(reader))
+    if n_in_force:
+        superseded = reader.count("verdict") - n_in_force
+        yield f"verdicts  {n_in_force:,} in force, {superseded:,} superseded"
+    for verdict_id in unresolved(reader):
+        yield f"verdicts  {verdict_id}: an end of its link finds no outline any more"
 
 
 def _years(row: Row) -> str:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from rts_track.contract import CONTRACT, arrow_schema
-from rts_track.domain import canonical_json, mint
+from rts_track.contract import arrow_schema
+from rts_track.domain import mint
+from rts_track.steps.chains import NOBODY
+from rts_track.store.base import BATCH_ROWS
 from rts_track.store.statements import statement
-from rts_track.track.assign import SPLIT
 from rts_track.track.identity import flattened
 
 if TYPE_CHECKING:
-    from rts_track.steps.chains import ChainEvent, ChainHistory, Live
+    from rts_track.steps.chains import ChainEvents, ChainHistory, Live
     from rts_track.steps.registry import Names
     from rts_track.store.base import Store
 
@@ -24,18 +25,9 @@ _DEPENDENT_TABLES = ("growth", "trend", "track_region")
 """Tables of other steps that point at tracks; a removed track's rows go with it."""
 
 
-def write_tracks(
-    store: Store, history: ChainHistory, names: Names, newest: int, run_id: str
-) -> int:
+def write_tracks(store: Store, history: ChainHistory, names: Names, run_id: str) -> int:
     """Write the kind's tracks and aliases; how many tracks are new."""
-    rows = store.read("track", ["track_id"], {"kind": history.kind, "is_provisional": True})
-    unsettled = set(rows["track_id"].to_pylist())
-    of_split = {event.chain for event in history.events if event.kind == SPLIT}
-    of_split |= {chain for chain, track in enumerate(history.prior) if track in unsettled}
-    tracks = [
-        row for live in history.last for row in _track_rows(live, history, names, newest, of_split)
-    ]
-    written = store.upsert("track", pa.Table.from_pylist(tracks, schema=arrow_schema("track")))
+    written = store.upsert("track", _track_batches(history, names))
     if names.moved_lineage:
         moved, lineages = zip(*sorted(names.moved_lineage.items()), strict=True)
         store.update("track", pa.table({"track_id": moved, "lineage_id": lineages}))
@@ -60,8 +52,8 @@ def write_outlines(store: Store, history: ChainHistory, names: Names) -> int:
             "footprint",
             pa.table(
                 {
-                    "footprint_id": pa.array(found.footprint_id, pa.string()),
-                    "outline_id": pa.array(found.outline_of_footprint, pa.string()),
+                    "footprint_id": found.footprint_id,
+                    "outline_id": found.outline_of_footprint,
                 }
             ),
         )
@@ -72,26 +64,19 @@ def write_outlines(store: Store, history: ChainHistory, names: Names) -> int:
 
 
 def release_superseded(store: Store) -> None:
-    """Take superseded footprints out of the outlines they were in."""
-    superseded = store.read("superseded_footprint", ["footprint_id"])
-    if superseded.num_rows:
-        nothing = pa.nulls(superseded.num_rows, pa.string())
-        store.update("footprint", superseded.append_column("outline_id", nothing))
+    """Take superseded and rejected footprints out of the outlines they were in."""
+    left_out = store.query(statement("left_out_footprints"))
+    if left_out.num_rows:
+        nothing = pa.nulls(left_out.num_rows, pa.string())
+        store.update("footprint", left_out.append_column("outline_id", nothing))
 
 
-def write_links(
-    store: Store, histories: list[ChainHistory], newest: dict[str, int], seasons: Iterable[int]
-) -> int:
+def write_links(store: Store, histories: list[ChainHistory], seasons: Iterable[int]) -> int:
     """Write the links into each season; one that comes out the same keeps the run it is from."""
     schema = arrow_schema("link")
     tables = [schema.empty_table()]
     for history in histories:
-        for links in history.links:
-            kind = links["kind"].to_numpy(zero_copy_only=False)
-            is_newest = links["to_year"].to_numpy() == newest[history.kind]
-            provisional = pa.array((kind == SPLIT) & is_newest, pa.bool_())
-            column = links.schema.get_field_index("is_provisional")
-            tables.append(links.set_column(column, schema.field("is_provisional"), provisional))
+        tables += history.links
     found = pa.concat_tables(tables)
     for season in seasons:
         rows = found.filter(pa.compute.equal(found["to_year"], season))
@@ -134,65 +119,62 @@ def write_events(
     store: Store,
     histories: list[ChainHistory],
     names: list[Names],
-    newest: dict[str, int],
     first_season: int,
 ) -> int:
     """Write the events that were decided from `first_season` on; drop those that no longer are."""
-    rows = [
-        _event_row(event, named, newest[history.kind])
-        for history, named in zip(histories, names, strict=True)
-        for event in history.events
-    ]
-    current = {str(row["event_id"]) for row in rows}
-    former = store.read("event", ["event_id", "evidence"]).to_pylist()
-    stale = [
-        row["event_id"]
-        for row in former
-        if json.loads(row["evidence"])["decided_in"] >= first_season
-        and row["event_id"] not in current
-    ]
+    rows = pa.concat_tables(
+        [
+            arrow_schema("event").empty_table(),
+            *(
+                _event_rows(events, named)
+                for history, named in zip(histories, names, strict=True)
+                for events in history.events
+            ),
+        ]
+    )
+    former = store.query(statement("events_since"), {"season": first_season})["event_id"]
+    is_stale = pa.compute.invert(pa.compute.is_in(former, value_set=rows["event_id"]))
+    stale = former.filter(is_stale).to_pylist()
     if stale:
         store.delete("event", {"event_id": stale})
-    store.upsert("event", pa.Table.from_pylist(rows, schema=arrow_schema("event")))
-    return len(rows)
+    store.upsert("event", rows)
+    n_events: int = rows.num_rows
+    return n_events
 
 
-def settle(store: Store, newest: dict[str, int]) -> None:
-    """Make final what was provisional in a season that is no longer the newest of its kind."""
-    settled: dict[str, list[str]] = {}
-    for row in store.query(statement("provisional_rows")).to_pylist():
-        if row["season_year"] < newest.get(row["kind"], 0):
-            settled.setdefault(row["table_name"], []).append(row["row_id"])
-    for table, ids in settled.items():
-        (key,) = CONTRACT[table].key
-        store.update(table, pa.table({key: ids, "is_provisional": [False] * len(ids)}))
+def _track_batches(history: ChainHistory, names: Names) -> Iterator[pa.RecordBatch]:
+    """The kind's tracks as rows of the contract, some thousands at a time."""
+    for live in history.last:
+        for start in range(0, len(live.chain), BATCH_ROWS):
+            rows = slice(start, min(start + BATCH_ROWS, len(live.chain)))
+            yield _track_batch(live, rows, history, names)
 
 
-def _track_rows(
-    live: Live, history: ChainHistory, names: Names, newest: int, of_split: set[int]
-) -> Iterable[dict[str, object]]:
-    outlines = live.outlines
-    for row, chain in enumerate(live.chain.tolist()):
-        track = names.track_of_chain[chain]
-        activity, activity_year = _activity(live, history, row)
-        n_seen = int(live.n_seen[row])
-        first_year = int(live.first_year[row])
-        yield {
-            "track_id": track,
-            "kind": history.kind,
-            "lineage_id": names.lineage_of[track],
+def _track_batch(live: Live, rows: slice, history: ChainHistory, names: Names) -> pa.RecordBatch:
+    outlines, chains = live.outlines, live.chain[rows].tolist()
+    n_seen = live.n_seen[rows]
+    activity, activity_year = zip(
+        *(_activity(live, history, row) for row in range(rows.start, rows.stop)), strict=True
+    )
+    return pa.record_batch(
+        {
+            "track_id": [names.track_of_chain[chain] for chain in chains],
+            "kind": [history.kind] * len(chains),
+            "lineage_id": [names.lineage_of_chain[chain] for chain in chains],
             "activity": activity,
             "activity_year": activity_year,
-            "validity": "tentative" if n_seen == 1 else "confirmed",
-            "first_year": first_year,
-            "last_year": int(outlines.season_year[row]),
+            "validity": np.where(n_seen == 1, "tentative", "confirmed").astype(object),
+            "first_year": live.first_year[rows],
+            "last_year": outlines.season_year[rows],
             "n_seasons_observed": n_seen,
-            "area_m2": float(outlines.area_m2[row]),
-            "lon": float(outlines.lon[row]),
-            "lat": float(outlines.lat[row]),
-            "is_provisional": chain in of_split and first_year == newest,
-            "geometry": outlines.wkb[row],
-        }
+            "area_m2": outlines.area_m2[rows],
+            "lon": outlines.lon[rows],
+            "lat": outlines.lat[rows],
+            "is_provisional": [chain in history.unsettled for chain in chains],
+            "geometry": outlines.stored.wkb(rows),
+        },
+        schema=arrow_schema("track"),
+    )
 
 
 def _activity(live: Live, history: ChainHistory, row: int) -> tuple[str, int]:
@@ -207,21 +189,31 @@ def _activity(live: Live, history: ChainHistory, row: int) -> tuple[str, int]:
     return "active", int(live.outlines.season_year[row])
 
 
-def _event_row(event: ChainEvent, names: Names, newest: int) -> dict[str, object]:
-    track = names.track_of_chain[event.chain]
-    related = None if event.related is None else names.track_of_chain[event.related]
-    return {
-        "event_id": mint("event", track, event.season_year, event.kind, related),
-        "track_id": track,
-        "related_track_id": related,
-        "season_year": event.season_year,
-        "kind": event.kind,
-        "after_on": event.after_on,
-        "before_on": event.before_on,
-        "confidence": event.confidence,
-        "is_provisional": event.kind == SPLIT and event.season_year == newest,
-        "evidence": canonical_json(event.evidence),
-    }
+def _event_rows(events: ChainEvents, names: Names) -> pa.Table:
+    tracks = [names.track_of_chain[chain] for chain in events.chain.tolist()]
+    related = [
+        None if chain == NOBODY else names.track_of_chain[chain]
+        for chain in events.related.tolist()
+    ]
+    n, season_year, kind = len(events), events.season_year, events.kind
+    unsettled = events.is_provisional
+    return pa.table(
+        {
+            "event_id": [
+                mint("event", track, season_year, kind, other)
+                for track, other in zip(tracks, related, strict=True)
+            ],
+            "track_id": tracks,
+            "related_track_id": pa.array(related, pa.string()),
+            "season_year": np.full(n, season_year),
+            "kind": [kind] * n,
+            "after_on": pa.array(events.after_on, pa.date32(), from_pandas=True),
+            "before_on": pa.array(events.before_on, pa.date32(), from_pandas=True),
+            "confidence": events.confidence,
+            "is_provisional": np.zeros(n, bool) if unsettled is None else unsettled,
+            "evidence": list(events.evidence()),
+        }
+    ).cast(arrow_schema("event"))
 
 
 def _write_aliases(store: Store, names: Names, run_id: str) -> None:
@@ -261,13 +253,14 @@ def _with_former_runs(rows: pa.Table, former: pa.Table) -> pa.Table:
     """The rows, with the former run of those that did not change."""
     if former.num_rows == 0 or rows.num_rows == 0:
         return rows
-    known = {row["link_id"]: row for row in former.to_pylist()}
-    run_ids = []
-    for row in rows.to_pylist():
-        same = known.get(row["link_id"])
-        is_same = same is not None and all(
-            same[name] == value for name, value in row.items() if name != "run_id"
-        )
-        run_ids.append(same["run_id"] if is_same and same else row["run_id"])
+    at = pc.index_in(rows["link_id"], former["link_id"].combine_chunks()).combine_chunks()
+    same = former.take(at)
+    is_same = pc.is_valid(at)
+    for name in rows.schema.names:
+        if name != "run_id":
+            equal = pc.fill_null(pc.equal(rows[name], same[name]), False)
+            both_null = pc.and_(pc.is_null(rows[name]), pc.is_null(same[name]))
+            is_same = pc.and_(is_same, pc.or_(equal, both_null))
+    run_id = pc.if_else(is_same, same["run_id"], rows["run_id"])
     column = rows.schema.get_field_index("run_id")
-    return rows.set_column(column, rows.schema.field("run_id"), pa.array(run_ids, pa.string()))
+    return rows.set_column(column, rows.schema.field("run_id"), run_id)

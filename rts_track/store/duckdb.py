@@ -31,7 +31,21 @@ _TYPES = {
     "geometry": "geometry",
 }
 _STAGED = "staged_rows"
+_WRITING = "set memory_limit = '2GB'"
+"""What DuckDB may hold beside what a step holds; beyond it, it writes to disk. Millions of rows
+are written no slower, and its own choice, four fifths of the machine, would leave no room."""
+_CHECKED_ROWS = 5_000
+"""Rows whose geometry is looked at a time; bounds memory."""
 _NO_DATABASE = "a file, but no store of rts-track: it is no DuckDB database"
+_OLDER = "its structure is older than this rts-track; run `rts-track init` on it"
+_SESSION = "set timezone = 'UTC'; set preserve_insertion_order = true"
+_COLUMNS = """
+    select column_name
+    from duckdb_columns()
+    where database_name = current_database()
+    and schema_name = $1
+    and table_name = $2
+"""
 _LOST_TABLE = re.compile(r'Table with name "?(?:\w+\.)?(\w+)"? does not exist')
 _Rows = TypeVar("_Rows", "pa.Table", "pa.RecordBatch")
 
@@ -44,8 +58,9 @@ class _DuckDBReader:
     def __init__(self, connection: duckdb.DuckDBPyConnection, url: str) -> None:
         self.url = url
         self._connection = connection
-        self._connection.execute("set timezone = 'UTC'; set preserve_insertion_order = true")
+        self._connection.execute(_SESSION)
         self._depth = 0
+        self._is_older = False
 
     def scan(
         self, table: str, columns: Sequence[str] | None = None, scope: Where | None = None
@@ -131,12 +146,29 @@ class DuckDBStore(_DuckDBReader):
         if version is None and must_exist:
             connection.close()
             raise StoreError(f"{file}: holds no rts-track tables; run `rts-track init` on it")
+        if version is not None and version < SCHEMA_VERSION:
+            if must_exist:
+                connection.close()
+                raise StoreError(f"{file}: {_OLDER}")
+            store._is_older = True
         return store
 
     def init(self) -> list[str]:
-        """Create the structure in one transaction; empty if it is there."""
-        if self._version() is not None:
+        """Create the structure in one transaction, or upgrade an older file; empty if up to date.
+
+        An older file is copied into one of the present structure, which takes its place once it
+        is whole: killed at any moment, the old one is as it was.
+        """
+        version = self._version()
+        if version == SCHEMA_VERSION:
             return []
+        if version is None:
+            self._create_structure()
+        else:
+            self._upgrade()
+        return [f"structure {SCHEMA_VERSION}"]
+
+    def _create_structure(self) -> None:
         with self.transaction():
             execute = self._connection.execute
             execute(f"create schema if not exists {INTERNAL_SCHEMA}")
@@ -150,7 +182,41 @@ class DuckDBStore(_DuckDBReader):
                     )
             execute(f"create table {INTERNAL_SCHEMA}.structure (version integer not null)")
             execute(f"insert into {INTERNAL_SCHEMA}.structure values ({SCHEMA_VERSION})")
-        return [f"structure {SCHEMA_VERSION}"]
+
+    def _upgrade(self) -> None:
+        """Put a file of the present structure, with all rows, in the place of this one."""
+        file = Path(self.url.removeprefix("duckdb:///")).resolve()
+        beside = file.with_name(f".{file.name}.upgrade")
+        _remove(beside)  # of an upgrade that was killed
+        try:
+            with type(self).open(str(beside)) as fresh:
+                fresh.init()
+            with _one_line(self.url):
+                self._copy_rows(beside)
+                # Nobody else opens the file until it is another: this connection holds its lock.
+                beside.replace(file)
+                self._connection.close()
+                self._connection = duckdb.connect(str(file))
+                self._connection.execute(_SESSION)
+        finally:
+            _remove(beside)
+        self._is_older = False
+
+    def _copy_rows(self, beside: Path) -> None:
+        """Copy every table's rows into the file beside, in the columns that both have."""
+        execute = self._connection.execute
+        execute(f"attach {_literal(str(beside))} as upgraded")
+        execute("begin")
+        for table in (*CONTRACT.values(), *INTERNAL.values()):
+            given = {name for (name,) in execute(_COLUMNS, list(_place(table))).fetchall()}
+            names = ", ".join(name for name in table.column_names if name in given)
+            if names:
+                source = ".".join(_place(table))
+                execute(f"insert into upgraded.{source} ({names}) select {names} from {source}")
+        execute("commit")
+        execute("checkpoint upgraded")
+        execute("detach upgraded")
+        execute("checkpoint")  # what this file's log holds must not be taken for the other's
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -158,7 +224,10 @@ class DuckDBStore(_DuckDBReader):
         if self._depth:
             yield
             return
+        if self._is_older:
+            raise StoreError(f"{self.url}: {_OLDER}")
         with _one_line(self.url):
+            self._connection.execute(_WRITING)
             self._connection.execute("begin")
         self._depth, self._unchecked = 1, set[str]()
         try:
@@ -180,7 +249,7 @@ class DuckDBStore(_DuckDBReader):
         with self.transaction():
             for staged in batches(rows):
                 with self._staged(declared, staged):
-                    written += self._merge(declared, staged.schema.names)
+                    written += self._merge(declared, staged)
             self._unchecked.add(table)
         return written
 
@@ -208,7 +277,7 @@ class DuckDBStore(_DuckDBReader):
                 f" and not exists (select 1 from {_STAGED} s where {_equal(declared.key)})",
                 params,
             )
-            written = self._merge(declared, rows.schema.names)
+            written = self._merge(declared, rows)
             self._unchecked |= {table, *(_referencing(table) if removed else ())}
         return written + Written(removed=removed)
 
@@ -221,32 +290,39 @@ class DuckDBStore(_DuckDBReader):
                 f"delete from {_qualified(any_table(table))} t where {condition}", params
             )
 
-    def _merge(self, table: Table, given: Sequence[str]) -> Written:
+    def _merge(self, table: Table, rows: pa.Table) -> Written:
         """Upsert what is staged."""
+        given = rows.schema.names
+        names, place, same_key = ", ".join(given), _qualified(table), _equal(table.key)
+        # Keys alone first: mostly all rows are new, and nothing else need be compared.
+        n_known = self._number(
+            f"select count(*) from {_STAGED} s"
+            f" where exists (select 1 from {place} t where {same_key})"
+        )
         others = [name for name in given if name not in table.key]
-        added = self._number(
-            f"select count(*) from {_STAGED} s where not exists"
-            f" (select 1 from {_qualified(table)} t where {_equal(table.key)})"
-        )
-        same = " and ".join(f"t.{name} is not distinct from s.{name}" for name in others) or "true"
-        action = (
-            f"do update set {', '.join(f'{name} = excluded.{name}' for name in others)}"
-            if others
-            else "do nothing"
-        )
-        written = self._number(
-            f"insert into {_qualified(table)} ({', '.join(given)})"
-            f" select {', '.join(given)} from {_STAGED} s where not exists"
-            f" (select 1 from {_qualified(table)} t where {_equal(table.key)} and {same})"
-            f" on conflict ({', '.join(table.key)}) {action}"
-        )
-        return Written(added=added, updated=written - added)
+        added = rows.num_rows - n_known
+        if n_known == 0:
+            self._number(f"insert into {place} ({names}) select {names} from {_STAGED}")
+        elif others or added:
+            differs = " or ".join(f"t.{name} is distinct from s.{name}" for name in others)
+            action = ", ".join(f"{name} = excluded.{name}" for name in others)
+            changed = self._number(
+                f"insert into {place} ({names})"
+                f" select {', '.join(f's.{name}' for name in given)} from {_STAGED} s"
+                f" left join {place} t on {same_key}"
+                f" where t.{table.key[0]} is null {f'or {differs}' if others else ''}"
+                f" on conflict ({', '.join(table.key)})"
+                f" {f'do update set {action}' if others else 'do nothing'}"
+            )
+            return Written(added=added, updated=changed - added)
+        return Written(added=added)
 
     @contextmanager
     def _staged(self, table: Table, rows: pa.Table) -> Iterator[None]:
-        """The rows as a temporary table of the contract's types."""
+        """The rows as a view of the contract's types: they are read where they lie."""
         declared = to_declared(table, rows)
-        check_rows(table, declared)
+        for start in range(0, declared.num_rows, _CHECKED_ROWS):
+            check_rows(table, declared.slice(start, _CHECKED_ROWS))
         picks = ", ".join(
             f"st_geomfromwkb({name}) as {name}"
             if table[name].type == "geometry"
@@ -256,12 +332,14 @@ class DuckDBStore(_DuckDBReader):
         with _one_line(self.url):
             self._connection.register("incoming_rows", declared)
             self._connection.execute(
-                f"create or replace temp table {_STAGED} as select {picks} from incoming_rows"
+                f"create or replace temp view {_STAGED} as select {picks} from incoming_rows"
             )
+        try:
+            yield
+        finally:
+            with suppress(duckdb.Error):  # a failed statement has ended the transaction
+                self._connection.execute(f"drop view {_STAGED}")
             self._connection.unregister("incoming_rows")
-        yield
-        with _one_line(self.url):
-            self._connection.execute(f"drop table {_STAGED}")
 
     def _check_references(self) -> None:
         """StoreError for the first row that points at a row that is not there."""
@@ -327,6 +405,17 @@ def _run(
 
 def _qualified(table: Table) -> str:
     return f"{INTERNAL_SCHEMA}.{table.name}" if table.name in INTERNAL else table.name
+
+
+def _place(table: Table) -> tuple[str, str]:
+    """The table's schema and name."""
+    return (INTERNAL_SCHEMA if table.name in INTERNAL else "main"), table.name
+
+
+def _remove(file: Path) -> None:
+    """Remove a database file and what DuckDB may have left beside it."""
+    file.unlink(missing_ok=True)
+    file.with_name(f"{file.name}.wal").unlink(missing_ok=True)
 
 
 def _literal(text: str) -> str:

@@ -23,39 +23,62 @@ if TYPE_CHECKING:
     from rts_track.track.params import LinkParams
 
 MAIN, SPLIT, MERGE = "main", "split", "merge"
+GAP, FRAGMENT = "gap", "fragment"
+REACTIVATE, REINITIATE = "reactivate", "reinitiate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Links:
-    """Chosen pairs, with what each means and how clear the choice was."""
+    """Chosen pairs, with what each means and how clear the choice was.
+
+    `role` is main, split or merge; `share` the weight of the pair beside its strongest rival's,
+    from 0 to 1 (1: no rival).
+    """
 
     pairs: Candidates
-    kind: NDArray[np.str_]
-    confidence: NDArray[np.float64]
-    is_ambiguous: NDArray[np.bool_]
+    role: NDArray[np.str_]
+    weight: NDArray[np.float64]
+    share: NDArray[np.float64]
+
+    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Links:
+        """Some of them."""
+        return Links(
+            pairs=self.pairs.take(rows),
+            role=self.role[rows],
+            weight=self.weight[rows],
+            share=self.share[rows],
+        )
 
 
-def link_seasons(candidates: Candidates, params: LinkParams) -> Links:
+def link_seasons(
+    candidates: Candidates, params: LinkParams, n_missed: NDArray[np.int64] | None = None
+) -> Links:
     """The links among the candidate pairs.
 
     At most one main link per outline; a free child becomes a split, a free parent a merge, where
     directional coverage says so. At a merge the parent that shares most area holds the main
-    link, at a split the child that does. The confidence of a main link is its weight beside its
-    strongest rival's, that of a split or merge the coverage it rests on; it is not calibrated.
+    link, at a split the child that does.
+
+    Args:
+        candidates: pairs that overlap, or (of active zones) lie near each other.
+        params: the thresholds.
+        n_missed: for each pair, how many looked-at seasons have missed its parent; None: none.
     """
     weight = pair_weight(candidates, params)
-    kept = np.flatnonzero(~is_dominated(candidates, params))
+    if n_missed is not None:
+        weight = np.where(n_missed > 0, params.gap_weight * weight, weight)
+    is_alike = (candidates.overlap_m2 == 0) | (candidates.iomin >= params.main_min_iomin)
+    kept = np.flatnonzero(is_alike & ~is_dominated(candidates, params))
     pairs = candidates.take(kept)
     is_main = best_one_to_one(pairs.parent, pairs.child, weight[kept])
-    kind = _relatives(pairs, is_main, params)
-    _give_main_to_largest(pairs, kind, params)
-    chosen = np.flatnonzero(kind != "")
-    confidence = _confidence(candidates, weight, kept[chosen], kind[chosen])
+    role = _relatives(pairs, is_main, params)
+    _give_main_to_largest(pairs, role, params)
+    chosen = np.flatnonzero(role != "")
     return Links(
         pairs=pairs.take(chosen),
-        kind=kind[chosen],
-        confidence=confidence,
-        is_ambiguous=confidence < params.ambiguous_below,
+        role=role[chosen],
+        weight=weight[kept[chosen]],
+        share=_share(candidates, weight, kept[chosen]),
     )
 
 
@@ -124,14 +147,14 @@ def _relatives(
     pairs: Candidates, is_main: NDArray[np.bool_], params: LinkParams
 ) -> NDArray[np.str_]:
     """What each pair is: main, split, merge, or nothing."""
-    kind = np.where(is_main, MAIN, "").astype("U5")
+    role = np.where(is_main, MAIN, "").astype("U5")
     is_free_child = ~np.isin(pairs.child, pairs.child[is_main])
     is_free_parent = ~np.isin(pairs.parent, pairs.parent[is_main])
     may_split = is_free_child & (pairs.cover_child >= params.split_min_cover)
     may_merge = is_free_parent & (pairs.cover_parent >= params.merge_min_cover)
-    kind[_foremost(may_split, pairs.child, pairs.cover_child, pairs.overlap_m2)] = SPLIT
-    kind[_foremost(may_merge, pairs.parent, pairs.cover_parent, pairs.overlap_m2)] = MERGE
-    return kind
+    role[_foremost(may_split, pairs.child, pairs.cover_child, pairs.overlap_m2)] = SPLIT
+    role[_foremost(may_merge, pairs.parent, pairs.cover_parent, pairs.overlap_m2)] = MERGE
+    return role
 
 
 def _foremost(
@@ -146,44 +169,39 @@ def _foremost(
     return order[np.unique(end[order], return_index=True)[1]]
 
 
-def _give_main_to_largest(pairs: Candidates, kind: NDArray[np.str_], params: LinkParams) -> None:
+def _give_main_to_largest(pairs: Candidates, role: NDArray[np.str_], params: LinkParams) -> None:
     """Let identity follow most shared area, in place: swap a main link with a larger relative.
 
     What loses the main link becomes a merge or split itself if it is covered well enough.
     """
-    _swap(pairs.child, pairs.overlap_m2, pairs.cover_parent, kind, MERGE, params.merge_min_cover)
-    _swap(pairs.parent, pairs.overlap_m2, pairs.cover_child, kind, SPLIT, params.split_min_cover)
+    _swap(pairs.child, pairs.overlap_m2, pairs.cover_parent, role, MERGE, params.merge_min_cover)
+    _swap(pairs.parent, pairs.overlap_m2, pairs.cover_child, role, SPLIT, params.split_min_cover)
 
 
 def _swap(
     end: NDArray[np.int64],
     overlap: NDArray[np.float64],
     cover: NDArray[np.float64],
-    kind: NDArray[np.str_],
+    role: NDArray[np.str_],
     relative: str,
     min_cover: float,
 ) -> None:
-    main_of = {int(end[row]): int(row) for row in np.flatnonzero(kind == MAIN)}
-    rows = np.flatnonzero(kind == relative)
+    main_of = {int(end[row]): int(row) for row in np.flatnonzero(role == MAIN)}
+    rows = np.flatnonzero(role == relative)
     for row in rows[np.lexsort((rows, -overlap[rows]))]:
         main = main_of.get(int(end[row]))
         if main is not None and overlap[row] > overlap[main]:
-            kind[row], kind[main] = MAIN, relative if cover[main] >= min_cover else ""
+            role[row], role[main] = MAIN, relative if cover[main] >= min_cover else ""
             main_of[int(end[row])] = int(row)
 
 
-def _confidence(
-    candidates: Candidates,
-    weight: NDArray[np.float64],
-    chosen: NDArray[np.int64],
-    kind: NDArray[np.str_],
+def _share(
+    candidates: Candidates, weight: NDArray[np.float64], chosen: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     rival = np.maximum(
         _second_best(candidates.parent, weight), _second_best(candidates.child, weight)
     )[chosen]
-    share = weight[chosen] / (weight[chosen] + rival)
-    cover = np.where(kind == SPLIT, candidates.cover_child[chosen], candidates.cover_parent[chosen])
-    return np.where(kind == MAIN, share, cover)
+    return np.asarray(weight[chosen] / (weight[chosen] + rival))
 
 
 def _second_best(end: NDArray[np.int64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -197,3 +215,32 @@ def _second_best(end: NDArray[np.int64], weight: NDArray[np.float64]) -> NDArray
     follower = np.flatnonzero(~first & np.r_[False, first][:-1])
     second[end[order[follower]]] = weight[order[follower]]
     return np.where(best_row[end] == np.arange(len(end)), second[end], best[end])
+
+
+def renewals(pairs: Candidates, is_stable: NDArray[np.bool_], params: LinkParams) -> Links:
+    """What happened to slumps that had been missed for long, if anything is found on them.
+
+    An outline that covers enough of one is that slump, active again (`reactivate`, one to one);
+    another that lies in one that had stabilised is a new slump on its scar (`reinitiate`).
+
+    Args:
+        pairs: pairs of slumps long missed, and outlines that nothing else explains.
+        is_stable: for each pair, whether the slump had stabilised.
+        params: the thresholds.
+    """
+    weight = pair_weight(pairs, params)
+    may_resume = np.flatnonzero(pairs.cover_parent >= params.reactivate_min_cover)
+    resumes = may_resume[
+        best_one_to_one(pairs.parent[may_resume], pairs.child[may_resume], weight[may_resume])
+    ]
+    may_begin = is_stable & (pairs.cover_child >= params.reinitiate_min_cover)
+    may_begin &= ~np.isin(pairs.child, pairs.child[resumes])
+    may_begin &= ~np.isin(pairs.parent, pairs.parent[resumes])
+    begins = _foremost(may_begin, pairs.child, pairs.cover_child, pairs.overlap_m2)
+    chosen = np.concatenate([resumes, begins])
+    return Links(
+        pairs=pairs.take(chosen),
+        role=np.repeat([REACTIVATE, REINITIATE], [len(resumes), len(begins)]),
+        weight=weight[chosen],
+        share=_share(pairs, weight, chosen),
+    )

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import repeat
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import shapely
 
 from rts_track import grid
+from rts_track.track.overlap import moved_geometries, overlap_m2
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
     from rts_track.track.params import LinkParams
     from rts_track.track.shift import Shift
+
+    Part = TypeVar("Part")
+
+_CHUNK = 20_000
+"""So many outlines or pairs are held as arrays at a time by each worker: some 30 MB."""
+_BOX_MARGIN = 1e-6
+"""Boxes are tested with so many metres more, and this share more: the exact test comes after."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +64,32 @@ class Candidates:
 
 
 def neighbours(
-    parents: NDArray[np.object_], children: NDArray[np.object_], within_m: float
+    parents: NDArray[np.object_],
+    children: NDArray[np.object_],
+    within_m: float,
+    *,
+    workers: int = 1,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Row numbers of all pairs within that distance in the plane, by parent, then child."""
+    """Row numbers of all pairs within that distance in the plane, by parent, then child.
+
+    Args:
+        parents: EPSG:6931 polygons; one that is missing or empty has no neighbours.
+        children: the same.
+        within_m: the distance in the plane, 0 for what overlaps or touches.
+        workers: threads to share the work; they do not change what comes back.
+    """
     if len(parents) == 0 or len(children) == 0:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-    child, parent = shapely.STRtree(parents).query(children, predicate="dwithin", distance=within_m)
+    tree = shapely.STRtree(parents)
+    tree.query(shapely.Point(0.0, 0.0))  # builds the tree, before threads share it
+
+    def near(rows: slice) -> NDArray[np.int64]:
+        some = children[rows]
+        child, parent = tree.query(_boxes_around(some, within_m))
+        is_near = shapely.dwithin(parents[parent], some[child], within_m)
+        return np.stack([parent[is_near], child[is_near] + rows.start])
+
+    parent, child = np.concatenate(_by_chunks(near, len(children), workers), axis=1)
     order = np.lexsort((child, parent))
     return parent[order].astype(np.int64), child[order].astype(np.int64)
 
@@ -70,6 +100,8 @@ def measure_pairs(
     parent: NDArray[np.int64],
     child: NDArray[np.int64],
     shift_m: NDArray[np.float64],
+    *,
+    workers: int = 1,
 ) -> Candidates:
     """What each pair shares once the child is moved back by its scenes' shift.
 
@@ -79,22 +111,22 @@ def measure_pairs(
         parent: row number of each pair's parent.
         child: row number of each pair's child.
         shift_m: (n, 2) metres east and north by which each pair's child lies off; 0: none.
+        workers: threads to share the work; they do not change what comes back.
     """
-    before, after = parents[parent], children[child]
-    is_shifted = shift_m.any(axis=1)
-    if is_shifted.any():
-        after = after.copy()
-        after[is_shifted] = _moved(after[is_shifted], -shift_m[is_shifted])
-    overlap = shapely.area(shapely.intersection(before, after))
-    area_before, area_after = shapely.area(before), shapely.area(after)
+
+    def measured(rows: slice) -> NDArray[np.float64]:
+        return _measures(parents, children, parent[rows], child[rows], shift_m[rows])
+
+    chunks = _by_chunks(measured, len(parent), workers)
+    overlap, area_before, area_after, distance_m = np.concatenate([np.empty((4, 0)), *chunks], 1)
     return Candidates(
         parent=parent,
         child=child,
         overlap_m2=overlap,
-        cover_parent=np.minimum(overlap / area_before, 1.0),
-        cover_child=np.minimum(overlap / area_after, 1.0),
+        cover_parent=overlap / area_before,
+        cover_child=overlap / area_after,
         iou=overlap / (area_before + area_after - overlap),
-        distance_m=_ground_distance(before, after, overlap > 0),
+        distance_m=distance_m,
     )
 
 
@@ -104,12 +136,14 @@ def shifts_of_pairs(
     shifts: Mapping[tuple[str, str], Shift],
 ) -> NDArray[np.float64]:
     """(n, 2) metres to correct each pair for; 0 where its scenes' shift is unknown or too small."""
-    shift_m = np.zeros((len(scene_a), 2))
-    for row, scenes in enumerate(zip(scene_a, scene_b, strict=True)):
-        shift = shifts.get(scenes)
-        if shift is not None and shift.is_applied:
-            shift_m[row] = shift.dx_m, shift.dy_m
-    return shift_m
+    applied = {scenes: shift for scenes, shift in shifts.items() if shift.is_applied}
+    if not applied:
+        return np.zeros((len(scene_a), 2))
+    table = np.array([(0.0, 0.0), *((shift.dx_m, shift.dy_m) for shift in applied.values())])
+    row_of = {scenes: row for row, scenes in enumerate(applied, start=1)}
+    scenes = zip(scene_a.tolist(), scene_b.tolist(), strict=True)
+    rows = np.fromiter(map(row_of.get, scenes, repeat(0)), dtype=np.int64, count=len(scene_a))
+    return np.asarray(table[rows])
 
 
 def near_enough(candidates: Candidates, params: LinkParams) -> Candidates:
@@ -117,24 +151,63 @@ def near_enough(candidates: Candidates, params: LinkParams) -> Candidates:
     return candidates.take(candidates.distance_m <= params.search_m)
 
 
-def _moved(geometries: NDArray[np.object_], by_m: NDArray[np.float64]) -> NDArray[np.object_]:
-    """Each EPSG:6931 geometry moved rigidly by its metres east and north."""
-    centre = shapely.get_coordinates(shapely.centroid(geometries))
-    dx, dy = grid.from_ground(by_m[:, 0], by_m[:, 1], centre[:, 0], centre[:, 1])
-    xy, owner = shapely.get_coordinates(geometries, return_index=True)
-    xy += np.column_stack([dx, dy])[owner]
-    return np.asarray(shapely.set_coordinates(geometries.copy(), xy), dtype=object)
+def _by_chunks(task: Callable[[slice], Part], n_rows: int, workers: int) -> list[Part]:
+    """What the task returns for each run of rows, in order."""
+    rows = [slice(start, start + _CHUNK) for start in range(0, n_rows, _CHUNK)]
+    if workers <= 1 or len(rows) <= 1:
+        return [task(some) for some in rows]
+    with ThreadPoolExecutor(workers) as threads:
+        return list(threads.map(task, rows))
+
+
+def _boxes_around(polygons: NDArray[np.object_], within_m: float) -> NDArray[np.object_]:
+    """Each polygon's bounding box, larger by that on every side; none around nothing."""
+    low_x, low_y, high_x, high_y = shapely.bounds(polygons).T
+    margin = within_m * (1.0 + _BOX_MARGIN) + _BOX_MARGIN
+    boxes = shapely.box(low_x - margin, low_y - margin, high_x + margin, high_y + margin)
+    boxes[np.isnan(low_x)] = None
+    return np.asarray(boxes, dtype=object)
+
+
+def _measures(
+    parents: NDArray[np.object_],
+    children: NDArray[np.object_],
+    parent: NDArray[np.int64],
+    child: NDArray[np.int64],
+    shift_m: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Overlap, the area of the parent, that of the child, and distance of each pair; (4, n)."""
+    parent_rows, first = np.unique(parent, return_inverse=True)
+    child_rows, second = np.unique(child, return_inverse=True)
+    before, after = parents[parent_rows], children[child_rows]
+    moved_by = _moves(after, second, -shift_m)
+    area_before, area_after = shapely.area(before)[first], shapely.area(after)[second]
+    overlap = overlap_m2(before, after, first, second, moved_by)
+    overlap = np.minimum(overlap, np.minimum(area_before, area_after))
+    distance_m = np.zeros(len(overlap))
+    apart = np.flatnonzero(~(overlap > 0.0))
+    there = moved_geometries(after[second[apart]], moved_by[apart])
+    distance_m[apart] = _ground_distance(before[first[apart]], there)
+    return np.stack([overlap, area_before, area_after, distance_m])
+
+
+def _moves(
+    geometries: NDArray[np.object_], row: NDArray[np.int64], by_m: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(n, 2) EPSG:6931 displacement of `geometries[row]` by its metres east and north."""
+    moves = np.zeros(by_m.shape)
+    moved = np.flatnonzero(by_m.any(axis=1))
+    if len(moved):
+        x, y = shapely.get_coordinates(shapely.centroid(geometries))[row[moved]].T
+        moves[moved] = np.column_stack(grid.from_ground(by_m[moved, 0], by_m[moved, 1], x, y))
+    return moves
 
 
 def _ground_distance(
-    before: NDArray[np.object_], after: NDArray[np.object_], overlaps: NDArray[np.bool_]
+    before: NDArray[np.object_], after: NDArray[np.object_]
 ) -> NDArray[np.float64]:
-    distance = np.zeros(len(before))
-    apart = np.flatnonzero(~overlaps)
-    if len(apart):
-        lines = shapely.shortest_line(before[apart], after[apart])
-        ends = shapely.get_coordinates(lines).reshape(-1, 2, 2)
-        step = ends[:, 1] - ends[:, 0]
-        east, north = grid.to_ground(step[:, 0], step[:, 1], ends[:, 0, 0], ends[:, 0, 1])
-        distance[apart] = np.hypot(east, north)
-    return distance
+    """Metres on the ground between the nearest points of each pair, nearest in the plane."""
+    ends = shapely.get_coordinates(shapely.shortest_line(before, after)).reshape(-1, 2, 2)
+    step = ends[:, 1] - ends[:, 0]
+    east, north = grid.to_ground(step[:, 0], step[:, 1], ends[:, 0, 0], ends[:, 0, 1])
+    return np.asarray(np.hypot(east, north))

@@ -1,21 +1,27 @@
 """Which track an outline belongs to: minted once, then looked up, never recomputed.
 
 A chain is a run of outlines joined by main links. It carries on the track that any of its
-outlines already had; where two chains lay claim to one track, the earlier outline decides.
+outlines already had; where two chains lay claim to one track, the earlier outline decides, and a
+whole slump's before a fragment's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from rts_track.domain import mint
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Claim:
-    """An outline of a chain that was registered under a track before."""
+class Claim(NamedTuple):
+    """An outline of a chain that was registered under a track before.
 
+    A tuple, since a redone season makes a claim of every outline, and all are put in order: the
+    earliest outline's comes first, but that of a fragment after those of whole slumps.
+    """
+
+    is_fragment: bool
     season_year: int
     outline_id: str
     track_id: str
@@ -46,23 +52,36 @@ def identify(
         settled: tracks with outlines in untouched seasons; only their own chain may have them.
         retired: ids that were retired and may never be minted again.
     """
-    won: list[list[str]] = [[track] if track is not None else [] for track in prior]
-    taken = set(settled) | {track for track in prior if track is not None}
-    for claim in sorted(claims):
-        if claim.track_id not in taken:
-            taken.add(claim.track_id)
-            won[claim.chain].append(claim.track_id)
-    tracks: list[str] = []
+    tracks = list(prior)
+    taken = set(settled)
+    taken.update(track for track in prior if track is not None)
     alias: dict[str, str] = {}
-    for chain, candidates in enumerate(won):
-        if candidates:
-            track, *absorbed = candidates
-            alias.update(dict.fromkeys(absorbed, track))
+    for claim in sorted(claims):
+        if claim.track_id in taken:
+            continue
+        taken.add(claim.track_id)
+        kept = tracks[claim.chain]
+        if kept is None:
+            tracks[claim.chain] = claim.track_id
         else:
+            alias[claim.track_id] = kept
+    return Identities(
+        track_of_chain=tuple(_with_founded(tracks, founders, taken, retired)), alias=alias
+    )
+
+
+def _with_founded(
+    tracks: Iterable[str | None],
+    founders: Sequence[str],
+    taken: set[str],
+    retired: Mapping[str, object],
+) -> Iterator[str]:
+    """The tracks in the chains' order, with a new one for each chain that has none."""
+    for chain, track in enumerate(tracks):
+        if track is None:
             track = _fresh(founders[chain], taken, retired)
             taken.add(track)
-        tracks.append(track)
-    return Identities(track_of_chain=tuple(tracks), alias=alias)
+        yield track
 
 
 def flattened(alias: Mapping[str, str | None]) -> dict[str, str | None]:

@@ -21,13 +21,19 @@ class LinkParams:
     coverage_min_frac: float = 0.9
     """A slump is looked at when looks cover at least this share of it."""
     search_m: float = 10.0
-    """Outlines of two seasons further apart than this, after the scenes' shift, are no pair."""
+    """Landforms must overlap, but for those of scenes whose shift is unknown: further apart than
+    this, the usual error of registration, they are no pair."""
+    active_zone_search_m: float = 30.0
+    """Active zones move: further apart than this they are no pair, and nearly all real ones lie
+    within it."""
     shift_min_iou: float = 0.15
     """Only pairs that overlap this well tell the shift between two scenes."""
     shift_area_ratio: tuple[float, float] = (0.6, 1.7)
     """Only pairs whose areas are this similar tell the shift: others grew."""
     shift_min_pairs: int = 8
     """Fewer pairs than this tell no shift."""
+    shift_max_outlines: int = 1000
+    """So many outlines of a scene, the first by their ids, suffice to tell its shift."""
     shift_min_se: float = 2.0
     """A shift is corrected for when it is larger than this many standard errors."""
     max_shift_m: float = 50.0
@@ -40,18 +46,35 @@ class LinkParams:
     """A free child whose area lies to this share in a parent split from it."""
     merge_min_cover: float = 0.4
     """A free parent whose area lies to this share in a child merged into it."""
+    main_min_iomin: float = 0.1
+    """Landforms that share less of the smaller one than this are neighbours in contact."""
     proximity_weight: float = 0.2
     """Weight of a pair that does not overlap, at distance 0; it decays over `search_m`."""
+    fragment_facing: float = 1.25
+    """Outlines that face each other along a side of this length, beside the square root of the
+    smaller one's area, may be pieces of one slump: they are if soon after they are one again."""
+    gap_weight: float = 0.9
+    """Factor on the weight of a pair whose earlier outline a looked-at season missed since."""
+    gap_split_min_cover: float = 0.5
+    """A free child that no outline of the season before explains, and that lies to this share in
+    the outline a season earlier still, split from it and was missed in between."""
+    reactivate_min_cover: float = 0.5
+    """An outline that covers this share of a slump that had been missed for `stabilise_seasons`
+    is that slump, active again; a smaller one inside it is a new slump on its scar..."""
+    reinitiate_min_cover: float = 0.5
+    """... if it lies to this share in the scar."""
     ambiguous_below: float = 0.6
-    """A link whose confidence is lower is marked for review."""
+    """A link whose weight is a smaller share than this of its own and its strongest rival's, or a
+    split or merge with less cover, is ambiguous, and marked for review."""
     stabilise_seasons: int = 2
     """A slump that is absent from so many successive looked-at seasons has stabilised."""
-    single_season_trust: float = 0.5
-    """How far a track that was seen in one season only is taken for a slump: the confidence that
-    it stabilised is reduced by this factor."""
     unknown_recall: float = 0.5
     """Recall that confidences assume of a source that states none; published detectors' F1 lies
     between 0.26 and 0.70."""
+
+    def reach_m(self, kind: str) -> float:
+        """How far apart outlines of that kind may lie and still be a pair."""
+        return self.active_zone_search_m if kind == "active_zone" else self.search_m
 
     def as_dict(self) -> dict[str, object]:
         """The parameters by name, as a run keeps them."""

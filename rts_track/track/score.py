@@ -1,22 +1,26 @@
-"""How well tracking recovered a known truth: links, events, identities.
+"""How well tracking recovered a known truth: links, events, identities, lineages.
 
 Both are brought to one graph of appearances (object, season) first; see `track.truth`. Truth is
 taken to be dense: what it does not say of a footprint that it names is not so.
 
 Links: a link is right if truth has an edge between its ends' nodes, whatever its kind. These are
 traccuracy's basic edge measures (https://github.com/live-image-tracking-tools/traccuracy) with
-this many-to-one matching of nodes. Consecutive links and those over a gap (its skip edges) are
+this one-to-one matching of nodes. Consecutive links and those over a gap (its skip edges) are
 also told apart: a right link belongs where truth puts it, a wrong one where its own kind does.
+Splits and merges in the graph, LNK and stretches: see `track.score_graph`.
 
 Events: an event is right if truth has one of the same kind for the same objects, at most
 `SEASON_TOLERANCE_YR` years off (traccuracy's frame buffer, for divisions); each true one is found
 once. A merge or split is of two objects, in either order: which one keeps the id is identity's
 affair. The object of a track is that of its outline in the season of the event or next after it;
-for merge and stabilise, that of its last outline before.
+for merge and stabilise, that of its last outline before. So an event may be right where the graph
+has no split, and the other way round: one asks what was told, the other what was linked.
 
 Identity: a switch is a change of track between successive appearances of an object; as in the
 CLEAR MOT mismatch (Bernardin & Stiefelhagen 2008, doi 10.1155/2008/246309) there is none while
 the former track is still among those that the object's outlines belong to.
+
+Lineages, and whole tracks: see `track.score_lineages`.
 """
 
 from __future__ import annotations
@@ -27,6 +31,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from rts_track.track.score_graph import Ways, linking_measure, score_splits, score_stretches
+from rts_track.track.score_lineages import LineageScore, memberships, score_lineages
+from rts_track.track.tally import Agreement, Tally
 from rts_track.track.truth import (
     GAP,
     Edge,
@@ -54,42 +61,12 @@ EVENT_KINDS = (
     "reinitiate",
 )
 LINK_KINDS = ("main", "split", "merge", GAP, "fragment")
+_WHOLE_NUMBERS = ("n_true", "n_found", "n_right")
+COLUMNS = ("measure", *_WHOLE_NUMBERS, "precision", "recall", "f1", "lnk", "per_100")
+"""What a row of a score holds."""
 
 _OF_LAST_OUTLINE = ("merge", "stabilise")
 """Events that end a track: their object is that of its last outline before."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
-    """How many there truly are, how many were found, and how many of these are right."""
-
-    n_true: int = 0
-    n_found: int = 0
-    n_right: int = 0
-
-    def __add__(self, other: Tally) -> Tally:
-        """Both together."""
-        return Tally(
-            n_true=self.n_true + other.n_true,
-            n_found=self.n_found + other.n_found,
-            n_right=self.n_right + other.n_right,
-        )
-
-    @property
-    def precision(self) -> float | None:
-        """Share of the found that is right; None if nothing was found."""
-        return self.n_right / self.n_found if self.n_found else None
-
-    @property
-    def recall(self) -> float | None:
-        """Share of the true that was found; None if there is nothing true."""
-        return self.n_right / self.n_true if self.n_true else None
-
-    @property
-    def f1(self) -> float | None:
-        """Harmonic mean of precision and recall; None if nothing is true and nothing found."""
-        n_both = self.n_true + self.n_found
-        return 2.0 * self.n_right / n_both if n_both else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,13 +74,19 @@ class Score:
     """The measures; what each means says the head of this module.
 
     `footprints`: those that truth names, those in outlines of the store, and those that are both;
-    the rest takes no part. `events` holds every kind of EVENT_KINDS.
+    the rest takes no part. `lnk` is None where truth has no link. `events` holds every kind of
+    EVENT_KINDS.
     """
 
     footprints: Tally
     consecutive: Tally
     gap: Tally
+    splits: Tally
+    merges: Tally
+    stretches: Agreement
+    lnk: float | None
     events: Mapping[str, Tally]
+    lineages: LineageScore
     n_appearances: int
     n_id_switches: int
 
@@ -123,33 +106,33 @@ class Score:
         return 100.0 * self.n_id_switches / self.n_appearances if self.n_appearances else None
 
     def rows(self) -> list[dict[str, object]]:
-        """The measures, one a row: measure, n_true, n_found, n_right, precision, recall, f1.
+        """The measures, one a row: measure, n_true, n_found, n_right, precision, recall, f1, ...
 
-        The last row has the identity switches instead: appearances as n_true, switches as
-        n_found, and per_100. What cannot be told is None.
+        ... lnk and per_100. Where precision and recall are means, there is no n_right; n_true and
+        n_found are what they are means over. The row of all links has their LNK. That of the
+        identity switches has appearances as n_true, switches as n_found, and per_100. What cannot
+        be told is None.
         """
-        tallies = {
+        lineages = self.lineages
+        measures: dict[str, Tally | Agreement] = {
             "footprints": self.footprints,
             "links": self.links,
             "links, consecutive": self.consecutive,
             "links, gap": self.gap,
+            "links, splits": self.splits,
+            "links, merges": self.merges,
+            "links, stretches": self.stretches,
             "events": self.all_events,
             **{f"events, {kind}": self.events[kind] for kind in EVENT_KINDS},
+            "lineages": lineages.lineages,
+            "lineages, families": lineages.families,
+            "lineages, whole": lineages.whole_lineages,
+            "lineages, whole families": lineages.whole_families,
+            "tracks, whole": lineages.whole_tracks,
         }
-        rows: list[dict[str, object]] = [
-            {
-                "measure": measure,
-                "n_true": tally.n_true,
-                "n_found": tally.n_found,
-                "n_right": tally.n_right,
-                "precision": tally.precision,
-                "recall": tally.recall,
-                "f1": tally.f1,
-                "per_100": None,
-            }
-            for measure, tally in tallies.items()
-        ]
-        switches = dict.fromkeys(rows[0]) | {
+        rows = [_row(measure, of) for measure, of in measures.items()]
+        rows[list(measures).index("links")]["lnk"] = self.lnk
+        switches = dict.fromkeys(COLUMNS) | {
             "measure": "identity switches",
             "n_true": self.n_appearances,
             "n_found": self.n_id_switches,
@@ -161,10 +144,21 @@ class Score:
         """The rows as an Arrow table."""
         import pyarrow as pa
 
-        whole = [(name, pa.int64()) for name in ("n_true", "n_found", "n_right")]
-        parts = [(name, pa.float64()) for name in ("precision", "recall", "f1", "per_100")]
-        schema = pa.schema([("measure", pa.string()), *whole, *parts])
+        types = {"measure": pa.string(), **dict.fromkeys(_WHOLE_NUMBERS, pa.int64())}
+        schema = pa.schema([(name, types.get(name, pa.float64())) for name in COLUMNS])
         return pa.Table.from_pylist(self.rows(), schema=schema)
+
+
+def _row(measure: str, of: Tally | Agreement) -> dict[str, object]:
+    return dict.fromkeys(COLUMNS) | {
+        "measure": measure,
+        "n_true": of.n_true,
+        "n_found": of.n_found,
+        "n_right": of.n_right if isinstance(of, Tally) else None,
+        "precision": of.precision,
+        "recall": of.recall,
+        "f1": of.f1,
+    }
 
 
 def score_tracking(
@@ -173,14 +167,17 @@ def score_tracking(
     """How well what was tracked agrees with what is true; the order of rows means nothing."""
     object_of = dict(columns_of(truth.footprint, "source_feature_id", "object_id"))
     outlines = Outlines.of(tracked, object_of)
-    consecutive, gap = _score_links(
-        found_edges(tracked.link, outlines), true_edges(truth, tracked, object_of)
-    )
+    found, true = found_edges(tracked.link, outlines), true_edges(truth, tracked, object_of)
+    consecutive, gap = _score_links(found, true)
+    of_found, of_true = Ways.of(found), Ways.of(true)
     known = {
         feature
         for feature, outline in columns_of(tracked.footprint, "source_feature_id", "outline_id")
         if outline is not None and feature is not None
     }
+    lineage_of = (
+        None if tracked.track is None else dict(columns_of(tracked.track, "track_id", "lineage_id"))
+    )
     n_appearances, n_id_switches = _count_switches(outlines)
     return Score(
         footprints=Tally(
@@ -188,7 +185,12 @@ def score_tracking(
         ),
         consecutive=consecutive,
         gap=gap,
+        splits=score_splits(of_found, of_true, season_tolerance_yr),
+        merges=score_splits(of_found.in_reverse, of_true.in_reverse, season_tolerance_yr),
+        stretches=score_stretches(found, true),
+        lnk=linking_measure(found, true),
         events=_score_events(tracked.event, truth.event, outlines, season_tolerance_yr),
+        lineages=score_lineages(memberships(outlines, truth, true, found, lineage_of)),
         n_appearances=n_appearances,
         n_id_switches=n_id_switches,
     )

@@ -13,10 +13,14 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from math import fsum
 from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,6 +34,7 @@ Node = tuple[ObjectId, int | str]
 Edge = tuple[Node, Node]
 
 _Key = TypeVar("_Key")
+_Thing = TypeVar("_Thing", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +63,14 @@ class Tracked:
         outline: outline_id, track_id, season_year, area_m2.
         link: from_outline_id, to_outline_id, kind.
         event: track_id, related_track_id, season_year, kind.
+        track: track_id, lineage_id; None where no lineages were kept.
     """
 
     footprint: pa.Table
     outline: pa.Table
     link: pa.Table
     event: pa.Table
+    track: pa.Table | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +183,23 @@ def found_edges(link: pa.Table, outlines: Outlines) -> dict[Edge, bool]:
             edge = (outlines.node_of[earlier], outlines.node_of[later])
             edges[edge] = edges.get(edge, True) and kind == GAP
     return edges
+
+
+def components(
+    things: Iterable[_Thing], pairs: Iterable[tuple[_Thing, _Thing]]
+) -> dict[_Thing, int]:
+    """The number of the connected component of each thing; pairs are of things given."""
+    row_of: dict[_Thing, int] = {}
+    for thing in things:
+        row_of.setdefault(thing, len(row_of))
+    n = len(row_of)
+    if not n:
+        return {}
+    ends = np.array([(row_of[one], row_of[other]) for one, other in pairs], dtype=np.int64)
+    one, other = ends.reshape(-1, 2).T
+    table = coo_array((np.ones(len(one)), (one, other)), shape=(n, n))
+    number = connected_components(table, directed=False)[1].tolist()
+    return dict(zip(row_of, number, strict=True))
 
 
 def columns_of(table: pa.Table, *columns: str) -> Iterable[tuple[Any, ...]]:

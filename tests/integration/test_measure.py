@@ -16,7 +16,7 @@ from rts_track.contract import arrow_schema
 from rts_track.domain import mint
 from rts_track.growth.params import GrowthParams
 from rts_track.growth.sigma import area_sigma_m2
-from rts_track.steps import measuring
+from rts_track.steps import units as measured_units
 from rts_track.steps.measuring import measure
 
 ORIGIN = np.array([-1_500_000.0, 1_200_000.0])
@@ -664,7 +664,7 @@ def test_working_in_parts_gives_the_same_rows(told, monkeypatch):
     measure(told.store)
     tables = ("growth", "trend", "lineage_state")
     whole = {name: told.store.read(name) for name in tables}
-    monkeypatch.setattr(measuring, "UNIT_TRACKS", 2)
+    monkeypatch.setattr(measured_units, "UNIT_TRACKS", 2)
     report = measure(told.store)
     assert report.units > 1
     assert report.units_measured == report.units

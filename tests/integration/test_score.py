@@ -1,12 +1,15 @@
 """`score` on stores and on folders of truth, as a user would have them."""
 
 import csv
+import io
+import json
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from rts_track.answer import write_answer
 from rts_track.errors import InputError, StoreError
 from rts_track.simulate.files import write_history
 from rts_track.simulate.history import HistoryParams, simulate_history
@@ -88,6 +91,27 @@ def test_linking_recovers_a_simulated_history(linked, files):
     assert result.events["first_seen"].recall > 0.8
     assert result.n_appearances > 120
     assert result.id_switches_per_100 < 10.0
+    assert result.lnk > 0.85
+    assert result.lineages.lineages.f1 > 0.9
+    assert result.lineages.whole_tracks.f1 > 0.6
+
+
+def test_lineages_are_those_that_the_store_keeps(linked, files):
+    lineages = score(linked, files.truth).lineages
+    kept = linked.read("track", ["lineage_id"])["lineage_id"].to_pylist()
+    assert 0 < lineages.whole_lineages.n_found <= len(set(kept))
+    assert lineages.whole_families.n_found <= sum(kept.count(each) > 1 for each in set(kept))
+    assert lineages.lineages.n_true == lineages.lineages.n_found > 120
+
+
+def test_the_score_as_json_has_a_row_for_each_measure(linked, files):
+    written = io.StringIO()
+    write_answer(score(linked, files.truth).table(), "json", written)
+    rows = {row["measure"]: row for row in json.loads(written.getvalue())}
+    assert {"links", "links, splits", "links, merges", "links, stretches", "lineages"} < set(rows)
+    assert {"lineages, families", "lineages, whole", "tracks, whole"} < set(rows)
+    assert rows["links"]["lnk"] == score(linked, files.truth).lnk
+    assert rows["lineages"]["n_right"] is None
 
 
 def test_truth_as_csv_scores_like_truth_as_parquet(linked, files, tmp_path):

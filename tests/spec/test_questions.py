@@ -143,7 +143,10 @@ def _history(dice: random.Random) -> dict[str, list[dict[str, Any]]]:
                 ),
                 "after_on": dice.choice([None, dt.date(2018, 7, 1)]),
                 "is_provisional": dice.random() < 0.3,
-                "evidence": dice.choice(["{}", '{"b": 1.5, "a": [1, null]}']),
+                "confidence": dice.choice([0.25, 0.55, 0.9]),
+                "evidence": dice.choice(
+                    ["{}", '{"b": 1.5, "a": [1, null]}', '{"is_candidate_for_review": true}']
+                ),
             }
             for number in range(80)
         ],
@@ -208,4 +211,19 @@ def _history(dice: random.Random) -> dict[str, list[dict[str, Any]]]:
             for year in years
         ],
     }
+    ends = [row["outline_id"] for row in rows["outline"]]
+    rows["link"] = [
+        {
+            "link_id": f"{dice.choice('lL')}{number:03}",
+            "from_outline_id": dice.choice(ends),
+            "to_outline_id": dice.choice(ends),
+            "to_year": dice.choice(years),
+            "kind": dice.choice(["main", "split", "merge"]),
+            "origin": dice.choice(["computed", "person"]),
+            "overlap_m2": dice.choice([10.0, 20.0]),
+            "confidence": dice.choice([0.41, 0.49, 0.5]),
+            "is_ambiguous": dice.random() < 0.3,
+        }
+        for number in range(400)
+    ]
     return rows

@@ -1,6 +1,7 @@
 -- One row per track of a kind that was seen before a season and had not merged away by then:
 -- its own latest outline, the scene that outline follows, the last season that looks missed it
--- since, and the season it stabilised in since.
+-- since, and the season it stabilised in since. Where it was in pieces then, one row a piece, the
+-- largest of rank 1.
 with last_seen as (
     select
         t.track_id,
@@ -19,14 +20,16 @@ own_outline as (
         o.*,
         s.observed_from,
         s.observed_to,
-        row_number() over (partition by l.track_id order by o.outline_id) as rank
+        row_number() over (
+            partition by l.track_id
+            order by o.area_m2 desc, o.outline_id
+        ) as rank
     from last_seen l
     join track_state s on s.track_id = l.track_id and s.season_year = l.season_year
     join outline o
         on o.track_id = l.track_id
         and o.season_year = l.season_year
         and o.source = s.source
-        and o.area_m2 = s.area_m2
 ),
 followed_footprint as (
     select
@@ -58,6 +61,7 @@ select
     o.is_clipped,
     o.lon,
     o.lat,
+    o.rank,
     f.scene_id,
     l.first_year,
     l.n_seen,
@@ -69,6 +73,14 @@ select
         and a.season_year < cast($season as integer)
         and a.state = 'absent'
     ) as missed_year,
+    (
+        select count(*)
+        from track_state a
+        where a.track_id = o.track_id
+        and a.season_year > o.season_year
+        and a.season_year < cast($season as integer)
+        and a.state = 'absent'
+    ) as n_absent,
     (
         select max(e.season_year)
         from event e
@@ -82,12 +94,11 @@ select
 from own_outline o
 join last_seen l on l.track_id = o.track_id
 join followed_footprint f on f.outline_id = o.outline_id and f.rank = 1
-where o.rank = 1
-and not exists (
+where not exists (
     select 1
     from event e
     where e.track_id = o.track_id
     and e.kind = 'merge'
     and e.season_year < cast($season as integer)
 )
-order by o.outline_id
+order by o.rank, o.outline_id

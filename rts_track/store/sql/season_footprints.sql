@@ -1,4 +1,4 @@
--- One row per current footprint of a kind and season, in the order of their ids.
+-- One row per current footprint of a kind and season that no verdict rejects, in the order of ids.
 select
     f.footprint_id,
     f.source,
@@ -24,5 +24,17 @@ and not exists (
     select 1
     from rts_track_internal.superseded_footprint o
     where o.footprint_id = f.footprint_id
+)
+and not exists (
+    select 1
+    from verdict v
+    where v.target_kind = 'footprint'
+    and v.target_id = f.footprint_id
+    and v.verdict = 'reject'
+    and not exists (
+        select 1
+        from verdict later
+        where later.supersedes = v.verdict_id
+    )
 )
 order by f.footprint_id

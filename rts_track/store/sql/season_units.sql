@@ -1,5 +1,27 @@
 -- One row per kind and season with footprints or current looks: a digest of what linking reads.
-with current_footprint as (
+-- A verdict counts in the season that it touches: its footprint's, the later one of a link, the
+-- last one of a track.
+with verdict_in_force as (
+    select
+        v.target_kind,
+        v.target_id,
+        v.verdict,
+        v.value,
+        concat_ws(
+            ' ',
+            v.verdict,
+            v.target_kind,
+            v.target_id,
+            coalesce(json_extract_path_text(v.value, 'link_kind'), '')
+        ) as line
+    from verdict v
+    where not exists (
+        select 1
+        from verdict later
+        where later.supersedes = v.verdict_id
+    )
+),
+current_footprint as (
     select
         s.kind,
         f.season_year,
@@ -23,6 +45,13 @@ with current_footprint as (
         from rts_track_internal.superseded_footprint o
         where o.footprint_id = f.footprint_id
     )
+    and not exists (
+        select 1
+        from verdict_in_force v
+        where v.target_kind = 'footprint'
+        and v.target_id = f.footprint_id
+        and v.verdict = 'reject'
+    )
 ),
 current_look as (
     select
@@ -42,10 +71,19 @@ current_look as (
     where l.is_current
     and l.status = 'done'
 ),
+ruling as (
+    select
+        json_extract_path_text(v.value, 'kind') as kind,
+        cast(json_extract_path_text(v.value, 'season_year') as integer) as season_year,
+        v.line
+    from verdict_in_force v
+),
 input_line as (
-    select kind, season_year, line from current_footprint
+    select kind, season_year, line, 1 as n_found from current_footprint
     union all
-    select kind, season_year, line from current_look
+    select kind, season_year, line, 1 as n_found from current_look
+    union all
+    select kind, season_year, line, 0 as n_found from ruling
 )
 select
     kind,
@@ -53,4 +91,5 @@ select
     md5(string_agg(line, ',' order by line)) as inputs
 from input_line
 group by kind, season_year
+having max(n_found) = 1
 order by kind, season_year

@@ -1,5 +1,5 @@
 -- One row: what waits for a step. A superseded footprint whose feature has a successor waits for
--- nothing; a track seen whole in one season only has no growth to measure.
+-- nothing, nor does one that a verdict rejects; a track seen whole in one season only has no growth to measure.
 with unlinked as (
     select count(*) as n
     from footprint f
@@ -11,6 +11,18 @@ with unlinked as (
         and g.source_feature_id = f.source_feature_id
         and g.footprint_id <> f.footprint_id
         and g.outline_id is not null
+    )
+    and not exists (
+        select 1
+        from verdict v
+        where v.target_kind = 'footprint'
+        and v.target_id = f.footprint_id
+        and v.verdict = 'reject'
+        and not exists (
+            select 1
+            from verdict later
+            where later.supersedes = v.verdict_id
+        )
     )
 ),
 measurable as (

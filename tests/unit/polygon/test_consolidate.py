@@ -1,17 +1,26 @@
 """Footprints of several looks into outlines."""
 
+import dataclasses
+
 import numpy as np
-import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rts_track.polygon.consolidate import (
     NO_SCENE,
+    VOTE,
     SeasonFootprints,
     consolidate,
-    count_covering,
+    same_place_groups,
 )
+
+
+@dataclasses.dataclass
+class Outline:
+    members: tuple[int, ...]
+    follows: int
+    geometry: shapely.Geometry
 
 
 def season(boxes, scenes, *, gsd_m=None, day=None, is_clipped=None):
@@ -27,7 +36,18 @@ def season(boxes, scenes, *, gsd_m=None, day=None, is_clipped=None):
 
 def outlines(footprints, n_looks=None):
     looks = np.array(n_looks or [0] * len(footprints.geometry), dtype=np.int64)
-    return consolidate(footprints, looks, 0.5, 0.05)
+    found = consolidate(footprints, looks, 0.5, 0.05)
+    votes = iter(found.voted)
+    return [
+        Outline(
+            members=tuple(found.members[start : start + n].tolist()),
+            follows=follows,
+            geometry=next(votes) if follows == VOTE else footprints.geometry[follows],
+        )
+        for start, n, follows in zip(
+            found.start, found.n_members, found.follows.tolist(), strict=True
+        )
+    ]
 
 
 def test_an_outline_is_what_lies_inside_more_than_half_of_three_looks():
@@ -86,11 +106,35 @@ def test_every_footprint_is_in_exactly_one_outline_whatever_the_order(places, ra
     assert all(outline.geometry.is_valid and outline.geometry.area > 0 for outline in found)
 
 
-@pytest.mark.parametrize(
-    ("look", "count", "touched"),
-    [((-1, -1, 11, 11), 1, True), ((0, 0, 5, 10), 0, True), ((50, 0, 60, 10), 0, False)],
+def test_outlines_come_in_the_order_of_their_first_footprints():
+    far = [(0, 0, 10, 10), (50, 0, 60, 10), (100, 0, 110, 10)]
+    footprints = season([*far, *((x + 1, y, z + 1, w) for x, y, z, w in far[1:])], [0, 0, 0, 1, 1])
+    assert [outline.members for outline in outlines(footprints)] == [(0,), (1, 3), (2, 4)]
+
+
+def test_a_season_without_footprints_has_no_outlines():
+    assert outlines(season([], [])) == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 30), st.integers(0, 30), st.integers(-1, 2)),
+        min_size=1,
+        max_size=10,
+    )
 )
-def test_a_look_counts_only_where_it_covers(look, count, touched):
-    polygon = np.array([shapely.box(0, 0, 10, 10)], dtype=object)
-    counts, is_touched = count_covering(polygon, np.array([shapely.box(*look)]), 0.9)
-    assert (counts.tolist(), is_touched.tolist()) == ([count], [touched])
+def test_polygons_share_a_group_where_a_chain_of_good_overlaps_joins_them(places):
+    boxes = np.array([shapely.box(x, y, x + 10, y + 10) for x, y, _ in places], dtype=object)
+    part = np.array([number for *_, number in places], dtype=np.int64)
+    expected = list(range(len(places)))
+    for one in range(len(places)):
+        for other in range(len(places)):
+            is_pair = part[one] != part[other] and NO_SCENE not in (part[one], part[other])
+            if is_pair and shapely.area(boxes[one] & boxes[other]) >= 50:
+                low, high = sorted((expected[one], expected[other]))
+                expected = [low if number == high else number for number in expected]
+    found = same_place_groups(boxes, part, 0.5)
+    assert np.unique(found, return_inverse=True)[1].tolist() == (
+        np.unique(expected, return_inverse=True)[1].tolist()
+    )

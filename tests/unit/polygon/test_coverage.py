@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from rts_track.grid import LONLAT_CRS, METRIC_CRS, to_metric, transformer
 from rts_track.polygon.coverage import (
     CELL_DEG,
+    Touching,
     count_looks,
     covered_frac,
     look_at_cells,
@@ -53,6 +54,52 @@ def test_two_looks_that_share_a_slump_cover_it_once():
     half, overlapping_half = square(0, 0, 11), square(10, 0, 11)
     frac = covered_frac(slump, polygons(half, overlapping_half, square(0, 0, 10.5)))
     assert frac == pytest.approx([1.0])
+
+
+@pytest.mark.parametrize(
+    ("look", "n_covering", "is_touched"),
+    [
+        (square(-1, -1, 12), 1, True),
+        (square(0, 0, 9.8), 1, True),
+        (square(0, 0, 5), 0, True),
+        (square(10, 0), 0, True),
+        (square(50, 0), 0, False),
+    ],
+)
+def test_a_look_counts_only_where_it_covers(look, n_covering, is_touched):
+    touching = Touching.of(polygons(square(0, 0)), polygons(look))
+    assert touching.n_covering(0.9).tolist() == [n_covering]
+    assert touching.is_touched().tolist() == [is_touched]
+
+
+def test_a_slump_in_the_notch_of_a_look_is_not_covered():
+    notched = shapely.difference(square(0, 0), square(4, 4, 6))
+    touching = Touching.of(polygons(square(5, 5, 1), square(1, 1, 1)), polygons(notched))
+    assert touching.is_touched().tolist() == [False, True]
+    assert touching.covered_frac().tolist()[1] == 1.0
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), min_size=1, max_size=8),
+    st.lists(
+        st.tuples(st.integers(0, 20), st.integers(0, 20), st.integers(2, 15)),
+        min_size=1,
+        max_size=5,
+    ),
+)
+def test_shares_and_counts_are_those_of_overlays_of_every_pair(slumps, looks):
+    slumps = polygons(*(square(x, y, 3).buffer(10.0) for x, y in slumps))
+    looks = polygons(*(square(x, y, side) for x, y, side in looks))
+    touching = Touching.of(slumps, looks)
+    area_m2 = shapely.area(slumps)
+    share = shapely.area(shapely.intersection(slumps[:, None], looks[None])) / area_m2[:, None]
+    is_touched = shapely.intersects(slumps[:, None], looks[None]).any(axis=1)
+    union = shapely.area(shapely.intersection(slumps, shapely.union_all(looks))) / area_m2
+    assert touching.n_covering(0.5).tolist() == (share >= 0.5).sum(axis=1).tolist()
+    assert touching.covered_frac() == pytest.approx(
+        np.where(is_touched, union, np.nan), nan_ok=True
+    )
 
 
 def test_no_look_and_no_slump_give_an_answer_too():

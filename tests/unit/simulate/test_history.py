@@ -8,6 +8,7 @@ from rts_track import grid
 from rts_track.errors import UsageError
 from rts_track.simulate import place
 from rts_track.simulate.history import HistoryParams, simulate_history
+from rts_track.simulate.life import live
 
 SMALL = HistoryParams(n_slumps=50, n_seasons=5, extent_m=(8_000.0, 6_000.0))
 TABLES = (
@@ -124,10 +125,10 @@ def test_a_gap_holds_a_season_that_looked_and_missed_and_other_links_hold_none(
         before, after = row["from_source_feature_id"], row["to_source_feature_id"]
         if object_of[before] != object_of[after]:
             continue
-        between = [
-            states[object_of[before], season]
-            for season in range(season_of[before] + 1, season_of[after])
-        ]
+        seasons = range(season_of[before] + 1, season_of[after])
+        between = [states.get((object_of[before], season)) for season in seasons]
+        if None in between:
+            continue  # it paused; see test_truth
         assert all(state["n_footprints"] == 0 for state in between)
         assert (row["kind"] == "gap") == any(state["is_looked_at"] for state in between)
         kinds.add(row["kind"])
@@ -167,7 +168,11 @@ def test_a_merge_has_two_parents_of_which_the_larger_goes_on():
         assert survivor[last] >= absorbed[last]
 
 
-def test_nothing_is_mapped_of_a_slump_before_it_begins_or_after_it_stabilises(history, states):
+def test_nothing_is_mapped_of_a_slump_before_it_begins_or_after_it_stabilises():
+    history = simulated(reactivated_frac=0.0)
+    states = {
+        (row["object_id"], row["season_year"]): row for row in history.truth_state.to_pylist()
+    }
     for kind in ("initiate", "stabilise"):
         assert events(history, kind)
         for row in events(history, kind):
@@ -186,7 +191,7 @@ def test_each_mapped_slump_came_to_be_known_once(history, object_of):
     founded = [
         row["object_id"]
         for row in history.truth_event.to_pylist()
-        if row["kind"] in ("initiate", "first_seen", "split")
+        if row["kind"] in ("initiate", "first_seen", "split", "reinitiate")
     ]
     assert sorted(founded) == sorted({each for each in object_of.values() if each is not None})
 
@@ -233,7 +238,7 @@ def test_a_scene_that_is_missing_leaves_its_ground_unlooked():
 
 def test_two_scenes_show_a_slump_apart_by_the_difference_of_their_shifts():
     history = simulated(
-        n_seasons=1, shift_sigma_m=10.0, boundary_noise_m=0.0, fragmented_frac=0.0,
+        n_seasons=1, shift_m=10.0, boundary_noise_m=0.0, fragmented_frac=0.0,
         missed_frac=0.0, scene_missing_frac=0.0, scene_overlap_frac=0.5,
     )  # fmt: skip
     shift = {
@@ -252,6 +257,131 @@ def test_two_scenes_show_a_slump_apart_by_the_difference_of_their_shifts():
         step = (b - a)[:, None]
         moved = np.ravel(grid.to_ground(step[0], step[1], a[:1], a[1:]))
         assert moved == pytest.approx(shift[scene_b] - shift[scene_a], abs=0.15)
+
+
+def test_each_scene_lies_off_by_the_same_length_in_a_direction_of_its_own():
+    history = simulated(shift_m=7.0, scene_missing_frac=0.0, n_slumps=1)
+    east_m = history.truth_scene["shift_east_m"].to_numpy()
+    north_m = history.truth_scene["shift_north_m"].to_numpy()
+    np.testing.assert_allclose(np.hypot(east_m, north_m), 7.0)
+    assert len(np.unique(np.round(np.arctan2(east_m, north_m), 3))) == history.looks.num_rows
+
+
+def test_active_zones_move_upslope_by_a_share_of_their_size():
+    history = simulated(
+        migration_frac=0.5, growth_median_m_yr=0.01, n_seasons=2, shift_m=0.0,
+        boundary_noise_m=0.0, fragmented_frac=0.0, missed_frac=0.0, scene_missing_frac=0.0,
+        scene_overlap_frac=0.0, split_frac=0.0, merge_frac=0.0, false_positive_frac=0.0,
+    )  # fmt: skip
+    polygon = dict(
+        zip(
+            history.footprints["source_feature_id"].to_pylist(),
+            metric(history.footprints),
+            strict=True,
+        )
+    )
+    is_whole = columns(history.footprints, "source_feature_id", "is_clipped")
+    steps = [
+        shapely.distance(shapely.centroid(polygon[a]), shapely.centroid(polygon[b]))
+        / np.sqrt(shapely.area(polygon[a]))
+        for a, b in zip(
+            history.truth_link["from_source_feature_id"].to_pylist(),
+            history.truth_link["to_source_feature_id"].to_pylist(),
+            strict=True,
+        )
+        if not is_whole[a] and not is_whole[b]
+    ]
+    assert len(steps) > 30
+    assert np.median(steps) == pytest.approx(0.5, rel=0.03)
+
+
+RESTLESS = {
+    "stabilised_frac": 0.3, "reactivated_frac": 0.4, "reinitiated_frac": 0.3, "n_seasons": 8,
+    "missed_frac": 0.0, "scene_missing_frac": 0.0, "initiated_frac": 0.1,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def restless():
+    return live(np.random.default_rng(6), HistoryParams(**{**SMALL.as_dict(), **RESTLESS}))
+
+
+def turns(lives, kind):
+    found = [turn for turn in lives.turns if turn.kind == kind]
+    assert len(found) > 5
+    return found
+
+
+def last_outline(lives, object_id, season_year):
+    return next(
+        lives.slumps[season][object_id].polygon
+        for season in range(season_year - 1, SMALL.first_year - 1, -1)
+        if object_id in lives.slumps[season]
+    )
+
+
+def test_a_slump_that_goes_on_starts_from_where_it_stopped(restless):
+    for turn in turns(restless, "reactivate"):
+        now = restless.slumps[turn.season_year][turn.object_id].polygon
+        stopped = last_outline(restless, turn.object_id, turn.season_year)
+        assert turn.object_id not in restless.slumps[turn.season_year - 1]
+        shared_m2 = shapely.area(shapely.intersection(now, stopped))
+        assert shared_m2 > 0.8 * shapely.area(stopped)
+        assert shapely.area(now) > 0.9 * shapely.area(stopped)
+
+
+def test_a_new_slump_begins_small_inside_one_that_lies_still_and_never_goes_on(restless):
+    for turn in turns(restless, "reinitiate"):
+        new = restless.slumps[turn.season_year][turn.object_id].polygon
+        scar = last_outline(restless, turn.related_object_id, turn.season_year)
+        assert shapely.area(shapely.intersection(new, scar)) > 0.85 * shapely.area(new)
+        assert shapely.area(new) < 1_600.0
+        stopped = max(
+            each.season_year
+            for each in restless.turns_of(turn.related_object_id, "stabilise")
+            if each.season_year < turn.season_year
+        )
+        assert turn.season_year - stopped >= SMALL.stabilise_seasons
+        for season in range(stopped, max(restless.slumps) + 1):
+            assert turn.related_object_id not in restless.slumps[season]
+
+
+def test_no_slump_begins_unsaid_where_another_lies_still(restless):
+    for turn in turns(restless, "initiate"):
+        new = restless.slumps[turn.season_year][turn.object_id].polygon
+        for stop in turns(restless, "stabilise"):
+            if stop.season_year <= turn.season_year:
+                scar = restless.slumps[stop.season_year - 1][stop.object_id].polygon
+                is_still = stop.object_id not in restless.slumps[turn.season_year]
+                assert not (is_still and shapely.intersects(new, scar))
+
+
+def test_a_gap_link_leads_to_every_known_return():
+    history = simulated(**{**RESTLESS, "missed_frac": 0.08})
+    season_of = columns(history.truth_footprint, "source_feature_id", "season_year")
+    object_of = columns(history.truth_footprint, "source_feature_id", "object_id")
+    led_to = {
+        (object_of[row["to_source_feature_id"]], season_of[row["to_source_feature_id"]])
+        for row in history.truth_link.to_pylist()
+        if row["kind"] == "gap"
+        and object_of[row["from_source_feature_id"]] == object_of[row["to_source_feature_id"]]
+    }
+    returns = {(row["object_id"], row["season_year"]) for row in events(history, "reactivate")}
+    assert len(returns) > 5
+    assert returns <= led_to
+    founded = {(row["object_id"], row["season_year"]) for row in events(history, "reinitiate")}
+    assert founded
+    assert not founded & led_to
+
+
+def test_object_ids_are_never_used_twice(restless):
+    begun = [
+        turn.object_id
+        for turn in restless.turns
+        if turn.kind in ("initiate", "split", "reinitiate")
+    ]
+    assert len(set(begun)) == len(begun)
+    assert not set(begun) & set(restless.slumps[SMALL.first_year])
 
 
 def test_footprints_across_the_antimeridian_are_split_there_and_keep_their_area(history):
@@ -285,7 +415,8 @@ def test_slumps_have_plausible_sizes_and_outlines(history):
         {"missed_frac": 1.5},
         {"split_frac": -0.1},
         {"n_slumps": 0},
-        {"shift_sigma_m": -1.0},
+        {"shift_m": -1.0},
+        {"reactivated_frac": 2.0},
         {"extent_m": (-5.0, 10.0)},
     ],
 )

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
-from rts_track.track.assign import best_one_to_one, link_seasons
-from rts_track.track.candidates import measure_pairs, near_enough, neighbours
+from rts_track.track.assign import best_one_to_one, link_seasons, renewals
+from rts_track.track.candidates import measure_pairs, neighbours
 from rts_track.track.params import LinkParams
 
 PARAMS = LinkParams()
@@ -20,18 +20,21 @@ def polygons(*boxes):
     )
 
 
-def links(parents, children):
-    parent, child = neighbours(parents, children, 13.0)
+def candidates(parents, children, within_m):
+    parent, child = neighbours(parents, children, 1.3 * within_m)
     pairs = measure_pairs(parents, children, parent, child, np.zeros((len(parent), 2)))
-    found = link_seasons(near_enough(pairs, PARAMS), PARAMS)
-    return sorted(
-        zip(
-            found.pairs.parent.tolist(),
-            found.pairs.child.tolist(),
-            found.kind.tolist(),
-            strict=True,
-        )
-    )
+    return pairs.take((pairs.overlap_m2 > 0) | (pairs.distance_m < within_m))
+
+
+def rows(found):
+    pairs = found.pairs.parent.tolist(), found.pairs.child.tolist()
+    return sorted(zip(*pairs, found.role.tolist(), strict=True))
+
+
+def links(parents, children, kind="landform", missed=()):
+    pairs = candidates(parents, children, PARAMS.reach_m(kind))
+    n_missed = np.isin(pairs.parent, missed).astype(np.int64)
+    return rows(link_seasons(pairs, PARAMS, n_missed))
 
 
 def test_a_slump_that_grew_is_linked_to_itself():
@@ -56,8 +59,53 @@ def test_a_small_slump_wholly_inside_does_not_take_the_identity_of_a_larger_pare
 
 
 def test_slumps_that_do_not_overlap_but_lie_near_are_linked_with_little_weight():
-    assert links(polygons((0, 0, 50, 50)), polygons((55, 0, 100, 50))) == [(0, 0, "main")]
-    assert links(polygons((0, 0, 50, 50)), polygons((75, 0, 120, 50))) == []
+    before, near = polygons((0, 0, 50, 50)), polygons((55, 0, 100, 50))
+    assert links(before, near) == [(0, 0, "main")]
+    assert links(before, polygons((65, 0, 100, 50))) == []
+    assert links(before, polygons((65, 0, 100, 50)), "active_zone") == [(0, 0, "main")]
+    assert links(before, polygons((95, 0, 140, 50)), "active_zone") == []
+
+
+def test_landforms_that_share_a_sliver_are_neighbours_in_contact():
+    before, after = polygons((0, 0, 60, 60)), polygons((56, 0, 120, 60))
+    assert links(before, after) == []
+
+
+def test_who_was_missed_gives_way_to_who_was_seen():
+    before = polygons((0, 0, 60, 60), (2, 0, 62, 60))
+    after = polygons((1, 0, 61, 60))
+    assert links(before, after)[0][2] == "main"
+    assert (1, 0, "main") in links(before, after, missed=[0])
+    assert (0, 0, "main") in links(before, after, missed=[1])
+
+
+def test_a_neighbour_that_was_missed_keeps_its_own_successor():
+    # the neighbour that was seen is missed now, and merely touches the other's successor
+    before = polygons((0, 0, 60, 60), (58, 0, 120, 60))
+    after = polygons((0, 0, 64, 60))
+    assert links(before, after, missed=[0]) == [(0, 0, "main")]
+
+
+def test_what_covers_a_slump_long_missed_is_that_slump_again():
+    before = polygons((0, 0, 100, 60))
+    for is_stable in (False, True):
+        pairs = candidates(before, polygons((0, 0, 104, 62)), 0.0)
+        found = renewals(pairs, np.array([is_stable]), PARAMS)
+        assert rows(found) == [(0, 0, "reactivate")]
+
+
+def test_what_begins_inside_a_scar_is_a_new_slump_if_the_scar_was_stable():
+    before, new = polygons((0, 0, 100, 60)), polygons((80, 20, 110, 40))
+    pairs = candidates(before, new, 0.0)
+    assert rows(renewals(pairs, np.array([True]), PARAMS)) == [(0, 0, "reinitiate")]
+    assert rows(renewals(pairs, np.array([False]), PARAMS)) == []
+
+
+def test_a_slump_is_active_again_in_one_outline_only():
+    before = polygons((0, 0, 100, 60))
+    after = polygons((0, 0, 52, 60), (52, 0, 104, 60))
+    found = rows(renewals(candidates(before, after, 0.0), np.array([True, True]), PARAMS))
+    assert [role for *_, role in found] == ["reactivate"]
 
 
 def test_the_assignment_is_the_best_there_is():

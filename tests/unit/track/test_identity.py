@@ -4,7 +4,20 @@ from rts_track.track.identity import Claim, flattened, identify, join_lineages
 
 
 def claim(season, track, chain, outline="o"):
-    return Claim(season_year=season, outline_id=f"{outline}{season}", track_id=track, chain=chain)
+    return Claim(
+        is_fragment=False,
+        season_year=season,
+        outline_id=f"{outline}{season}",
+        track_id=track,
+        chain=chain,
+    )
+
+
+def test_a_whole_slumps_claim_comes_before_a_fragments():
+    claims = [claim(2019, "T", 0), claim(2018, "F", 0)._replace(is_fragment=True)]
+    names = identify([None], ["f0"], claims, set(), {})
+    assert names.track_of_chain == ("T",)
+    assert names.alias == {"F": "T"}
 
 
 def test_a_chain_that_carries_on_keeps_its_track():

@@ -33,6 +33,7 @@ EVENT = pa.schema(
         ("kind", pa.string()),
     ]
 )
+TRACK = pa.schema([("track_id", pa.string()), ("lineage_id", pa.string())])
 TRUE_FOOTPRINT = pa.schema([("source_feature_id", pa.string()), ("object_id", pa.string())])
 TRUE_LINK = pa.schema(
     [(name, pa.string()) for name in ("from_source_feature_id", "to_source_feature_id", "kind")]
@@ -59,7 +60,7 @@ def rows(schema, *lines):
     return pa.table(columns, schema=schema)
 
 
-def story(*, footprints, tracks, links=(), events=(), true_links=(), true_events=()):
+def story(*, footprints, tracks, links=(), events=(), true_links=(), true_events=(), lineages=None):
     """The score of a story.
 
     Args:
@@ -69,6 +70,7 @@ def story(*, footprints, tracks, links=(), events=(), true_links=(), true_events
         events: `track related season kind`.
         true_links: `feature feature kind`.
         true_events: `object related season kind`.
+        lineages: `track lineage`, if lineages were kept.
     """
     cells = [line.split() for line in footprints]
     track_of = dict(line.split() for line in tracks)
@@ -83,6 +85,7 @@ def story(*, footprints, tracks, links=(), events=(), true_links=(), true_events
         ),
         link=rows(LINK, *links),
         event=rows(EVENT, *events),
+        track=None if lineages is None else rows(TRACK, *lineages),
     )
     truth = Truth(
         footprint=rows(TRUE_FOOTPRINT, *(f"{f} {o}" for f, o, *_ in cells if o != "?")),
@@ -291,11 +294,65 @@ def test_a_slump_stabilises_as_what_it_last_was():
     assert counts(score.events["stabilise"]) == (1, 1, 1)
 
 
+A_SPLIT = {
+    "footprints": ["a18 A A18 2018 900", "a19 A A19 2019 500", "b19 B B19 2019 400",
+                   "a20 A A20 2020 500", "b20 B B20 2020 400", "c18 C C18 2018 500"],
+    "tracks": ["A18 1", "A19 1", "B19 2", "A20 1", "B20 2", "C18 3"],
+    "true_links": ["a18 a19 main", "a18 b19 split", "a19 a20 main", "b19 b20 main"],
+}  # fmt: skip
+
+
+def test_a_split_that_was_linked_is_found_in_the_graph_and_makes_a_family():
+    links = ["A18 A19 main", "A18 B19 split", "A19 A20 main", "B19 B20 main"]
+    score = story(**A_SPLIT, links=links)
+    assert counts(score.splits) == counts(score.lineages.whole_families) == (1, 1, 1)
+    assert counts(score.lineages.whole_lineages) == (2, 2, 2)
+    assert score.lnk == score.stretches.f1 == score.lineages.families.f1 == 1.0
+
+
+def test_a_split_that_was_not_linked_breaks_the_family():
+    score = story(**A_SPLIT, links=["A18 A19 main", "A19 A20 main", "B19 B20 main"])
+    assert counts(score.splits) == (1, 0, 0)
+    assert counts(score.lineages.whole_families) == (1, 0, 0)
+    assert counts(score.lineages.whole_lineages) == (2, 3, 1)
+    assert score.lineages.families.recall == pytest.approx((3 * 3 / 5 + 2 * 2 / 5) / 5)
+    # one edge missed, one that is no part of a split any more
+    assert score.lnk == pytest.approx(1 - (1.5 + 1) / 6)
+    assert counts(score.lineages.whole_tracks) == (3, 3, 3)
+
+
+def test_a_merge_that_was_linked_is_found_in_the_graph():
+    score = story(
+        **MERGED,
+        tracks=["A18 1", "B18 2", "A19 1"],
+        true_links=["a18 a19 main", "b18 a19 merge"],
+        links=["A18 A19 main", "B18 A19 merge"],
+    )
+    assert counts(score.merges) == (1, 1, 1)
+    assert counts(score.splits) == (0, 0, 0)
+    assert counts(score.lineages.whole_families) == (1, 1, 1)
+
+
+def test_lineages_that_the_store_keeps_count_before_those_that_links_make():
+    links = ["A18 A19 main", "A19 A20 main", "B19 B20 main"]
+    kept = story(**A_SPLIT, links=links, lineages=["1 L", "2 L", "3 M"])
+    assert kept.lineages.lineages.f1 == kept.lineages.whole_families.f1 == 1.0
+    apart = story(**A_SPLIT, links=links, lineages=["1 L", "2 K", "3 M"])
+    assert counts(apart.lineages.whole_families) == (1, 0, 0)
+
+
+def test_a_merge_that_only_an_event_tells_is_a_family_in_truth():
+    score = story(**MERGED, tracks=["A18 1", "B18 2", "A19 1"], links=["A18 A19 main"])
+    assert counts(score.lineages.whole_families) == (1, 0, 0)
+    assert score.lineages.families.n_true == 3
+
+
 def test_what_cannot_be_told_is_none_and_not_zero():
     score = story(footprints=["u18 ? U18 2018 5"], tracks=[])
-    assert score.links.precision is score.links.recall is score.links.f1 is None
+    assert score.links.precision is score.links.recall is score.links.f1 is score.lnk is None
+    assert score.lineages.lineages.f1 is score.stretches.f1 is None
     assert score.id_switches_per_100 is None
-    assert score.table().num_rows == len(EVENT_KINDS) + 6
+    assert {row["measure"] for row in score.rows() if row["f1"] is not None} == {"footprints"}
 
 
 def test_the_table_has_a_row_for_each_measure():
@@ -305,6 +362,10 @@ def test_the_table_has_a_row_for_each_measure():
     table = {row["measure"]: row for row in score.table().to_pylist()}
     assert table["links"]["f1"] == table["links, consecutive"]["f1"] == 0.75
     assert table["links, gap"]["f1"] is None
+    assert {name for name, row in table.items() if row["lnk"] is not None} == {"links"}
+    assert {f"events, {kind}" for kind in EVENT_KINDS} < set(table)
+    assert table["lineages, whole"]["n_true"] == table["tracks, whole"]["n_right"] == 2
+    assert table["lineages"]["n_right"] is None
     assert table["identity switches"]["n_true"] == 6
     assert table["identity switches"]["per_100"] == 0.0
 
@@ -376,14 +437,35 @@ def perfect(history):
             ],
             schema=EVENT,
         ),
+        track=pa.Table.from_pylist(lineages_of(history, known), schema=TRACK),
     )
+
+
+def lineages_of(history, known):
+    """Each object in the lineage that merges and splits put it in, named by any of it."""
+    lineage = {object_id: object_id for object_id in known if object_id is not None}
+    object_of = {
+        row["source_feature_id"]: row["object_id"] for row in history.truth_footprint.to_pylist()
+    }
+    for row in history.truth_link.to_pylist():
+        one, other = (object_of[row[end]] for end in TRUE_LINK.names[:2])
+        former, latter = lineage[one], lineage[other]
+        lineage = {each: latter if of == former else of for each, of in lineage.items()}
+    return [{"track_id": each, "lineage_id": of} for each, of in lineage.items()]
 
 
 def test_a_perfect_record_of_a_simulated_history_scores_one(perfect, truth):
     score = score_tracking(perfect, truth)
-    tallies = (score.footprints, score.consecutive, score.gap, *score.events.values())
+    graph = (score.splits, score.merges, score.stretches)
+    tallies = (score.footprints, score.consecutive, score.gap, *graph, *score.events.values())
     assert all(tally.f1 in (1.0, None) for tally in tallies)
     assert score.gap.n_true > 0
+    assert score.splits.n_true > 0
+    assert score.merges.n_true > 0
+    assert score.lnk == 1.0
+    of_lineages = [getattr(score.lineages, name) for name in score.lineages.__slots__]
+    assert [each.f1 for each in of_lineages] == [pytest.approx(1.0)] * 5
+    assert score.lineages.whole_families.n_true > 3
     assert {k for k, t in score.events.items() if t.n_true} >= {"merge", "split", "first_seen"}
     assert score.n_id_switches == 0
 
@@ -395,6 +477,7 @@ def test_the_order_of_rows_means_nothing(perfect, truth):
         outline=perfect.outline,
         link=perfect.link.take(np.arange(0, perfect.link.num_rows, 2)),
         event=perfect.event.take(np.arange(0, perfect.event.num_rows, 3)),
+        track=perfect.track,
     )
     former = score_tracking(damaged, truth)
     assert former.links.f1 < 1.0
@@ -402,8 +485,7 @@ def test_the_order_of_rows_means_nothing(perfect, truth):
     def shuffled(table):
         return table.take(rng.permutation(table.num_rows))
 
-    again = score_tracking(
-        Tracked(**{name: shuffled(getattr(damaged, name)) for name in Tracked.__slots__}),
-        Truth(**{name: shuffled(getattr(truth, name)) for name in Truth.__slots__}),
-    )
-    assert again == former
+    def all_shuffled(tables):
+        return type(tables)(**{n: shuffled(getattr(tables, n)) for n in tables.__slots__})
+
+    assert score_tracking(all_shuffled(damaged), all_shuffled(truth)) == former

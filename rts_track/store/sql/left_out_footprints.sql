@@ -1,0 +1,24 @@
+-- One row per footprint that is in an outline and must not be: superseded, or rejected by a verdict.
+select f.footprint_id
+from footprint f
+where f.outline_id is not null
+and (
+    exists (
+        select 1
+        from rts_track_internal.superseded_footprint o
+        where o.footprint_id = f.footprint_id
+    )
+    or exists (
+        select 1
+        from verdict v
+        where v.target_kind = 'footprint'
+        and v.target_id = f.footprint_id
+        and v.verdict = 'reject'
+        and not exists (
+            select 1
+            from verdict later
+            where later.supersedes = v.verdict_id
+        )
+    )
+)
+order by f.footprint_id

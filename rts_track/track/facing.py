@@ -1,0 +1,51 @@
+"""Outlines that may be pieces of one slump: they face each other along a whole side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import shapely
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from rts_track.track.candidates import neighbours
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FACING_M = 12.0
+"""Pieces of one slump lie nearer than this."""
+
+
+def facing_share(one: NDArray[np.object_], other: NDArray[np.object_]) -> NDArray[np.float64]:
+    """How much of the smaller outline's boundary faces the other closely, beside its size.
+
+    The length within `FACING_M` of the other, over the square root of the smaller one's area:
+    pieces of one slump face each other along a whole side, neighbours at a corner.
+    """
+    is_smaller = shapely.area(one) <= shapely.area(other)
+    small, large = np.where(is_smaller, one, other), np.where(is_smaller, other, one)
+    near = shapely.intersection(shapely.boundary(small), shapely.buffer(large, FACING_M))
+    return np.asarray(shapely.length(near) / np.sqrt(shapely.area(small)))
+
+
+def pieces_apart(
+    outlines: NDArray[np.object_], min_facing: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of outlines that may be pieces of a slump, and of the largest outline of each slump.
+
+    Outlines that face each other by `min_facing` or more are taken together, in chains.
+    """
+    one, other = neighbours(outlines, outlines, FACING_M)
+    one, other = one[one < other], other[one < other]
+    is_side = facing_share(outlines[one], outlines[other]) >= min_facing
+    one, other = one[is_side], other[is_side]
+    n = len(outlines)
+    edges = coo_array((np.ones(len(one)), (one, other)), shape=(n, n))
+    group = connected_components(edges, directed=False)[1]
+    order = np.lexsort((np.arange(n), -shapely.area(outlines), group))
+    largest = order[np.unique(group[order], return_index=True)[1]]
+    rest = largest[group]
+    piece = np.flatnonzero(rest != np.arange(n))
+    return piece, rest[piece]
