@@ -74,5 +74,10 @@ TRAINING: dict[str, HistoryParams] = {
         reactivated_frac=0.2,
         reinitiated_frac=0.2,
     ),
+    "fit 5": HistoryParams(n_slumps=300, n_seasons=7, shift_m=5.0, missed_frac=0.30),
+    "fit 6": HistoryParams(n_slumps=300, n_seasons=7, shift_m=5.0, missed_frac=0.50),
 }
-"""Confidences are fitted on these alone, with `TRAINING_SEEDS`; none of them is in `SETTINGS`."""
+"""Confidences are fitted on these alone, with `TRAINING_SEEDS`; none of them is in `SETTINGS`.
+
+The last two were added later, so that it shows what a source's recall tells.
+"""

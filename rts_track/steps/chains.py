@@ -129,9 +129,9 @@ class ChainEvents:
         """How many."""
         return len(self.chain)
 
-    def drop(self, chain: int) -> None:
-        """Forget what happened to that chain."""
-        keep = self.chain != chain
+    def drop(self, chains: NDArray[np.int64]) -> None:
+        """Forget what happened to those chains."""
+        keep = ~np.isin(self.chain, chains)
         if not keep.all():
             for name in ("chain", "related", "after_on", "before_on", "confidence"):
                 setattr(self, name, getattr(self, name)[keep])

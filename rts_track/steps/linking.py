@@ -86,9 +86,7 @@ def link(
         )
         run_id = run_id_of(STEP, params.as_dict(), inputs)
         histories = _histories(store, params, run_id, known | units, units, first, progress)
-        report = replace(
-            _write(store, histories, run_id, first, last), first_season=first_changed
-        )
+        report = replace(_write(store, histories, run_id, first, last), first_season=first_changed)
         for kind, season in changed:
             if (kind, season) in units:
                 keep_input_digest(store, STEP, f"{kind} {season}", units[kind, season])

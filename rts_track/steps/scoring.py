@@ -43,7 +43,9 @@ def score(store: Reader, truth_dir: Path) -> Score:
         ),
         outline=store.read("outline", ["outline_id", "track_id", "season_year", "area_m2"]),
         link=store.read("link", ["from_outline_id", "to_outline_id", "kind"]),
-        event=store.read("event", ["track_id", "related_track_id", "season_year", "kind"]),
+        event=store.read(
+            "event", ["track_id", "related_track_id", "season_year", "kind", "confidence"]
+        ),
         track=store.read("track", ["track_id", "lineage_id"]),
     )
     return score_tracking(tracked, truth)

@@ -14,7 +14,8 @@ Events: an event is right if truth has one of the same kind for the same objects
 once. A merge or split is of two objects, in either order: which one keeps the id is identity's
 affair. The object of a track is that of its outline in the season of the event or next after it;
 for merge and stabilise, that of its last outline before. So an event may be right where the graph
-has no split, and the other way round: one asks what was told, the other what was linked.
+has no split, and the other way round: one asks what was told, the other what was linked. An event
+that is less sure than `TOLD_FROM` is kept for review, and counts as not told.
 
 Identity: a switch is a change of track between successive appearances of an object; as in the
 CLEAR MOT mismatch (Bernardin & Stiefelhagen 2008, doi 10.1155/2008/246309) there is none while
@@ -50,6 +51,9 @@ if TYPE_CHECKING:
 
 SEASON_TOLERANCE_YR = 1
 """An event so many years off is still right: one missed outline delays what can be seen by one."""
+
+TOLD_FROM = 0.5
+"""Confidence from which an event is told: less sure ones are more probably wrong than right."""
 
 EVENT_KINDS = (
     "initiate",
@@ -162,7 +166,10 @@ def _row(measure: str, of: Tally | Agreement) -> dict[str, object]:
 
 
 def score_tracking(
-    tracked: Tracked, truth: Truth, season_tolerance_yr: int = SEASON_TOLERANCE_YR
+    tracked: Tracked,
+    truth: Truth,
+    season_tolerance_yr: int = SEASON_TOLERANCE_YR,
+    told_from: float = TOLD_FROM,
 ) -> Score:
     """How well what was tracked agrees with what is true; the order of rows means nothing."""
     object_of = dict(columns_of(truth.footprint, "source_feature_id", "object_id"))
@@ -189,7 +196,9 @@ def score_tracking(
         merges=score_splits(of_found.in_reverse, of_true.in_reverse, season_tolerance_yr),
         stretches=score_stretches(found, true),
         lnk=linking_measure(found, true),
-        events=_score_events(tracked.event, truth.event, outlines, season_tolerance_yr),
+        events=_score_events(
+            _told(tracked.event, told_from), truth.event, outlines, season_tolerance_yr
+        ),
         lineages=score_lineages(memberships(outlines, truth, true, found, lineage_of)),
         n_appearances=n_appearances,
         n_id_switches=n_id_switches,
@@ -210,6 +219,13 @@ def _score_links(found: Mapping[Edge, bool], true: Mapping[Edge, bool]) -> tuple
         for is_gap in (False, True)
     )
     return consecutive, gap
+
+
+def _told(events: pa.Table, told_from: float) -> pa.Table:
+    """The events that are sure enough to be told; all where nothing says how sure they are."""
+    if "confidence" not in events.column_names:
+        return events
+    return events.filter([sure >= told_from for sure in events["confidence"].to_pylist()])
 
 
 def _score_events(

@@ -62,7 +62,7 @@ class Tracked:
         footprint: source_feature_id, outline_id, season_year, area_m2.
         outline: outline_id, track_id, season_year, area_m2.
         link: from_outline_id, to_outline_id, kind.
-        event: track_id, related_track_id, season_year, kind.
+        event: track_id, related_track_id, season_year, kind, perhaps confidence.
         track: track_id, lineage_id; None where no lineages were kept.
     """
 

@@ -60,7 +60,17 @@ def rows(schema, *lines):
     return pa.table(columns, schema=schema)
 
 
-def story(*, footprints, tracks, links=(), events=(), true_links=(), true_events=(), lineages=None):
+def story(
+    *,
+    footprints,
+    tracks,
+    links=(),
+    events=(),
+    true_links=(),
+    true_events=(),
+    lineages=None,
+    confidences=None,
+):
     """The score of a story.
 
     Args:
@@ -71,6 +81,7 @@ def story(*, footprints, tracks, links=(), events=(), true_links=(), true_events
         true_links: `feature feature kind`.
         true_events: `object related season kind`.
         lineages: `track lineage`, if lineages were kept.
+        confidences: of the events, if they are known.
     """
     cells = [line.split() for line in footprints]
     track_of = dict(line.split() for line in tracks)
@@ -78,13 +89,16 @@ def story(*, footprints, tracks, links=(), events=(), true_links=(), true_events
     for _, _, outline, season, area in cells:
         if outline != "-":
             areas.setdefault((outline, season), []).append(float(area))
+    event = rows(EVENT, *events)
+    if confidences is not None:
+        event = event.append_column("confidence", pa.array(confidences))
     tracked = Tracked(
         footprint=rows(FOOTPRINT, *(f"{f} {o} {s} {a}" for f, _, o, s, a in cells)),
         outline=rows(
             OUTLINE, *(f"{o} {track_of.get(o, '-')} {s} {max(a)}" for (o, s), a in areas.items())
         ),
         link=rows(LINK, *links),
-        event=rows(EVENT, *events),
+        event=event,
         track=None if lineages is None else rows(TRACK, *lineages),
     )
     truth = Truth(
@@ -489,3 +503,10 @@ def test_the_order_of_rows_means_nothing(perfect, truth):
         return type(tables)(**{n: shuffled(getattr(tables, n)) for n in tables.__slots__})
 
     assert score_tracking(all_shuffled(damaged), all_shuffled(truth)) == former
+
+
+def test_an_event_that_is_more_probably_wrong_than_right_is_not_told():
+    tracks, events = ["A18 1", "B18 2", "A19 1"], ["2 1 2019 merge"]
+    for sure, n_found in ((0.7, 1), (0.4, 0)):
+        score = story(**MERGED, tracks=tracks, events=events, confidences=[sure])
+        assert counts(score.events["merge"]) == (1, n_found, n_found)
