@@ -10,7 +10,8 @@ import numpy as np
 
 from rts_track.steps.chains import NOBODY, ChainEvents, Live
 from rts_track.steps.found import Found
-from rts_track.steps.looks import SeasonLooks
+from rts_track.steps.looks import LooksOver, SeasonLooks, ask_looks
+from rts_track.steps.tiles import TILE_OUTLINES
 from rts_track.track.assign import MAIN, MERGE, REACTIVATE, REINITIATE, SPLIT
 from rts_track.track.confidence import event_confidence
 from rts_track.track.facing import facing_share
@@ -66,22 +67,19 @@ def foundations(
     Initiated if the season before was looked at, else first seen.
     """
     after, season_year = turn.after, turn.season_year
-    geometry = after.geometry[rows]
     n_before = np.zeros(len(rows), dtype=np.int64)
     looked_before = np.zeros(len(rows), dtype=bool)
     last_look = np.full(len(rows), np.datetime64("NaT"), dtype="datetime64[D]")
     recall = np.full(len(rows), np.nan)
     for season in reversed([s for s in look_seasons if s < season_year]):
         looks = looks_of(season).measured()
-        covered = looks.covered_frac(geometry) >= params.coverage_min_frac
-        if not covered.any():
-            continue
+        frac, latest, best = ask_looks(looks, after, rows, _coverage_dates_recall)
+        covered = frac >= params.coverage_min_frac
         n_before += covered
         if season == season_year - 1:
             looked_before = covered
-        latest = looks.latest_from_on(geometry)
         last_look = np.where(covered & np.isnat(last_look), latest, last_look)
-        recall = np.where(covered, np.fmax(recall, looks.best_recall(geometry)), recall)
+        recall = np.where(covered, np.fmax(recall, best), recall)
     features: Features = {
         "seasons_looked_at_before": n_before,
         "recall": recall,
@@ -123,7 +121,7 @@ def stabilisations(
     live: Live, due: NDArray[np.int64], season_year: int, looks: SeasonLooks, params: LinkParams
 ) -> list[ChainEvents]:
     """The live chains in `due` have been missed for long enough; a batch a season they ended in."""
-    recall = looks.measured().best_recall(live.outlines.geometry[due])
+    (recall,) = ask_looks(looks.measured(), live.outlines, due, lambda over: (over.best_recall(),))
     events = []
     for since in np.unique(live.missed_from[due]).tolist():
         of_season = live.missed_from[due] == since
@@ -195,8 +193,7 @@ def _company(role: str, turn: Transition, rows: NDArray[np.int64]) -> Features:
     keep = rows[one] != related[other]
     one, other = one[keep], part[related[other[keep]]]
     facing = np.zeros(len(rows))
-    shares = facing_share(parts.geometry[part[rows[one]]], parts.geometry[other])
-    np.maximum.at(facing, one, shares)
+    np.maximum.at(facing, one, _facing(parts, part[rows[one]], other))
     mains = found.rows(MAIN)
     main_of = np.full(int(whole.max(initial=0)) + 1, NOBODY)
     main_of[whole[mains]] = part[mains]
@@ -212,13 +209,32 @@ def _company(role: str, turn: Transition, rows: NDArray[np.int64]) -> Features:
     return features
 
 
+def _facing(
+    outlines: Outlines, one: NDArray[np.int64], other: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """How the outlines in those rows face each other, some thousands of pairs at a time."""
+    facing = np.zeros(len(one))
+    for start in range(0, len(one), TILE_OUTLINES):
+        some = slice(start, start + TILE_OUTLINES)
+        facing[some] = facing_share(outlines.polygons(one[some]), outlines.polygons(other[some]))
+    return facing
+
+
+def _coverage_dates_recall(
+    over: LooksOver,
+) -> tuple[NDArray[np.float64], NDArray[np.datetime64], NDArray[np.float64]]:
+    return over.covered_frac(), over.latest_from_on(), over.best_recall()
+
+
 def _last_missed(live: Live, rows: NDArray[np.int64], looks_of: LooksOf) -> NDArray[np.datetime64]:
     """First day of the last look that missed each live slump."""
     last = np.full(len(rows), np.datetime64("NaT"), dtype="datetime64[D]")
     missed_year = live.missed_year[rows]
     for season in np.unique(missed_year[missed_year > 0]).tolist():
         at = np.flatnonzero(missed_year == season)
-        last[at] = looks_of(season).latest_from_on(live.outlines.geometry[rows[at]])
+        (last[at],) = ask_looks(
+            looks_of(season), live.outlines, rows[at], lambda over: (over.latest_from_on(),)
+        )
     return last
 
 

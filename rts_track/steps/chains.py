@@ -52,24 +52,18 @@ class Live:
 
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Live:
         """Some of them."""
-        return Live(
-            **{
-                f.name: (column.take(rows) if f.name in _OUTLINES else column[rows])
-                for f in fields(self)
-                for column in (getattr(self, f.name),)
-            }
-        )
+        columns = {name: getattr(self, name)[rows] for name in _COLUMNS}
+        return Live(outlines=self.outlines.take(rows), earlier=self.earlier.take(rows), **columns)
 
     def followed_by(self, other: Live) -> Live:
         """These, then the others."""
+        columns = {
+            name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in _COLUMNS
+        }
         return Live(
-            **{
-                f.name: (
-                    one.followed_by(two) if f.name in _OUTLINES else np.concatenate([one, two])
-                )
-                for f in fields(self)
-                for one, two in ((getattr(self, f.name), getattr(other, f.name)),)
-            }
+            outlines=self.outlines.followed_by(other.outlines),
+            earlier=self.earlier.followed_by(other.earlier),
+            **columns,
         )
 
     @classmethod
@@ -102,7 +96,7 @@ class Live:
         )
 
 
-_OUTLINES = ("outlines", "earlier")
+_COLUMNS = [f.name for f in fields(Live) if f.name not in ("outlines", "earlier")]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from rts_track.steps.chains import Live
     from rts_track.steps.outlines import Outlines
+    from rts_track.steps.tiles import Workers
     from rts_track.track.params import LinkParams
     from rts_track.track.shift import Shift
 
@@ -70,6 +71,7 @@ class Linker:
     params: LinkParams
     run_id: str
     known_shifts: dict[ScenePair, Shift]
+    workers: Workers
     fresh_shifts: dict[ScenePair, Shift] = field(default_factory=dict)
 
     def links(self, live: Live, after: Outlines, season_year: int) -> Found:
@@ -87,13 +89,13 @@ class Linker:
         if kind == "active_zone":
             earlier, has_earlier = live.earlier.take(rows), live.has_earlier[rows]
             drift_m = expected_drift_m(before, earlier, has_earlier, season_year, shifts)
-            links = link_drifting(before, after, drift_m, n_absent, shifts, params)
+            links = link_drifting(before, after, drift_m, n_absent, shifts, params, self.workers)
         else:
             seen = before.take(np.flatnonzero(n_absent == 0))
-            fresh = estimate_shifts(seen, after, shifts, params)
+            fresh = estimate_shifts(seen, after, shifts, params, self.workers)
             self.known_shifts |= fresh
             self.fresh_shifts |= fresh
-            pairs = season_pairs(before, after, shifts, params.reach_m(kind))
+            pairs = season_pairs(before, after, shifts, params.reach_m(kind), self.workers)
             pairs = pairs.take(may_be_landforms(before, after, pairs, shifts))
             links = link_seasons(pairs, params, n_absent[pairs.parent])
         return self._found(before, rows, after, links, n_absent[links.pairs.parent] > 0)
@@ -106,7 +108,7 @@ class Linker:
         is_fresh = live.has_earlier & (live.n_absent == 0) & (self.kind == "landform")
         rows = np.flatnonzero(is_fresh)
         before, pieces = live.earlier.take(rows), after.take(free)
-        pairs = season_pairs(before, pieces, self.known_shifts, 0.0)
+        pairs = season_pairs(before, pieces, self.known_shifts, 0.0, self.workers)
         pairs = pairs.take(pairs.cover_child >= self.params.gap_split_min_cover)
         order = np.lexsort((pairs.parent, -pairs.cover_child, pairs.child))
         best = order[np.unique(pairs.child[order], return_index=True)[1]]
@@ -123,7 +125,7 @@ class Linker:
         """Free outlines on slumps that seasons of looks had missed: active again, or new on it."""
         rows = np.flatnonzero(live.n_absent >= self.params.stabilise_seasons)
         before, candidates = live.outlines.take(rows), after.take(free)
-        pairs = season_pairs(before, candidates, self.known_shifts, 0.0)
+        pairs = season_pairs(before, candidates, self.known_shifts, 0.0, self.workers)
         links = renewals(pairs, live.stable_year[rows[pairs.parent]] > 0, self.params)
         found = self._found(before, rows, candidates, links, np.ones(len(links.role), dtype=bool))
         found.child = free[found.child]

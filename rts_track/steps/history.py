@@ -5,6 +5,7 @@ Nothing is named here: chains are numbers. Which track each of them is, `steps.l
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,18 +20,20 @@ from rts_track.steps.chain_events import (
 from rts_track.steps.chains import NOBODY, ChainEvents, ChainHistory, Live
 from rts_track.steps.found import Linker
 from rts_track.steps.fragments import Fragments, larger_pieces
-from rts_track.steps.looks import SeasonLooks, read_looks
+from rts_track.steps.looks import LooksOver, SeasonLooks, ask_looks, read_looks
 from rts_track.steps.outlines import Outlines, SeasonOutlines, consolidate_season, outlines_of
+from rts_track.steps.season_links import PLANE_MARGIN, ScenePair
+from rts_track.steps.tiles import Workers, tile_rows
 from rts_track.store.statements import statement
 from rts_track.track.assign import MAIN, MERGE, REACTIVATE, SPLIT
-from rts_track.track.facing import pieces_apart
+from rts_track.track.facing import FACING_M, facing_pairs, pieces_apart
 from rts_track.track.life import seen_state, unseen_state
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from rts_track.steps.season_links import ScenePair
+    from rts_track.steps.spool import Spool
     from rts_track.store.base import Store
     from rts_track.track.params import LinkParams
     from rts_track.track.shift import Shift
@@ -48,21 +51,26 @@ class KindHistory:
         params: LinkParams,
         run_id: str,
         shifts: dict[ScenePair, Shift],
+        workers: Workers,
+        spool: Spool,
     ) -> None:
         self._store, self._params = store, params
+        self._workers, self._spool = workers, spool
         self._looks: dict[int, SeasonLooks] = {}
         self._begun: list[ChainEvents] = []
         self._newest = 0
         self.history = ChainHistory(kind=kind)
         self._fragments = Fragments(self.history)
-        self._linker = Linker(kind=kind, params=params, run_id=run_id, known_shifts=shifts)
+        self._linker = Linker(
+            kind=kind, params=params, run_id=run_id, known_shifts=shifts, workers=workers
+        )
 
     def begin(self, first_season: int, look_seasons: list[int]) -> None:
         """Take up the chains that were live before that season."""
         self._look_seasons = sorted(look_seasons)
         scope: Scope = {"kind": self.history.kind, "season": first_season}
         rows = self._store.query(statement("live_outlines"), scope)
-        outlines = outlines_of(rows)
+        outlines = outlines_of(rows, self._spool)
         earlier, has_earlier = self._earlier(rows, outlines, scope)
         is_piece = _whole(rows, "rank") > 1
         tracks = rows["track_id"].to_pylist()
@@ -95,7 +103,7 @@ class KindHistory:
         """Work one season off."""
         looks = self._season_looks(season_year)
         kind = self.history.kind
-        found = consolidate_season(self._store, kind, season_year, looks, self._params)
+        found = consolidate_season(self._store, kind, season_year, looks, self._params, self._spool)
         own = np.flatnonzero(found.companion_of < 0)
         chain = self._link(season_year, found, own)
         whole = np.empty(len(found.outlines), dtype=np.int64)
@@ -104,7 +112,7 @@ class KindHistory:
         whole[is_companion] = whole[found.companion_of[is_companion]]
         self.history.seasons[season_year], self.history.chain_of[season_year] = found, whole
         n_outlines = np.bincount(whole, minlength=len(self.history.prior))
-        self._note_seen(season_year, n_outlines)
+        self._note_seen(season_year, n_outlines, found.coverage_frac[own])
         self._note_unseen(season_year)
         if len(found.outlines):
             self._settle_begun(season_year)
@@ -127,7 +135,7 @@ class KindHistory:
         found = self._store.query(statement("earlier_outlines"), scope)
         row_of = {track: row for row, track in enumerate(found["track_id"].to_pylist())}
         at = np.array([row_of.get(track, -1) for track in rows["track_id"].to_pylist()], int)
-        both = outlines.followed_by(outlines_of(found))
+        both = outlines.followed_by(outlines_of(found, self._spool))
         n = len(outlines)
         return both.take(np.where(at < 0, np.arange(n), n + at)), at >= 0
 
@@ -180,8 +188,7 @@ class KindHistory:
         splits = found.rows(SPLIT)
         splits = splits[~found.is_earlier[splits]]
         latest.split_of[found.child[splits]] = turn.chain_of_live[found.live[splits]]
-        outlines = turn.after.geometry[founded]
-        piece, rest = pieces_apart(outlines, self._params.fragment_facing)
+        piece, rest = self._pieces_apart(turn.after.take(founded))
         latest.split_of[founded[piece]] = turn.chain[founded[rest]]
         is_gone = np.zeros(len(live.chain), dtype=bool)
         is_gone[found.live[found.rows(MERGE)]] = True
@@ -199,6 +206,23 @@ class KindHistory:
             waiting.split_of[is_over] = NOBODY
             self._newest = turn.season_year
         self.live = waiting.followed_by(latest)
+
+    def _pieces_apart(self, founded: Outlines) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows of new outlines that may be pieces of one slump, and of its largest."""
+        within_m = FACING_M * PLANE_MARGIN
+        rows = list(tile_rows(founded.bounds, founded.bounds, within_m))
+        tasks = ((founded.polygons(one), founded.polygons(other)) for one, other in rows)
+        min_facing = self._params.fragment_facing
+        pairs = [
+            (one[a], other[b])
+            for (one, other), (a, b) in zip(
+                rows, self._workers.map(partial(_facing_of, min_facing), tasks), strict=True
+            )
+        ]
+        none = np.empty(0, dtype=np.int64)
+        ones = np.concatenate([none, *(one for one, _ in pairs)])
+        others = np.concatenate([none, *(other for _, other in pairs)])
+        return pieces_apart(ones, others, founded.area_m2)
 
     def _latest(self, turn: Transition) -> tuple[Live, NDArray[np.int64]]:
         """The season's outlines as the latest of their chains, and the live rows they go on."""
@@ -223,10 +247,12 @@ class KindHistory:
         for events in waiting:
             settle_foundation(events, self.live, season_year, self._params)
 
-    def _note_seen(self, season_year: int, n_outlines: NDArray[np.int64]) -> None:
+    def _note_seen(
+        self, season_year: int, n_outlines: NDArray[np.int64], frac: NDArray[np.float64]
+    ) -> None:
+        """The states of those seen; `frac` is the share of each outline that looks cover."""
         rows = np.flatnonzero(self.live.outlines.season_year == season_year)
         outlines = self.live.outlines.take(rows)
-        frac = self._season_looks(season_year).covered_frac(outlines.geometry)
         states: dict[str, NDArray[np.generic]] = {
             "chain": self.live.chain[rows],
             "season_year": outlines.season_year,
@@ -245,11 +271,9 @@ class KindHistory:
     def _note_unseen(self, season_year: int) -> None:
         is_before = self.live.outlines.season_year < season_year
         rows = np.flatnonzero(is_before & ~self.live.is_piece)
-        geometry = self.live.outlines.geometry[rows]
         looks = self._season_looks(season_year)
-        frac = looks.covered_frac(geometry)
+        frac, first, last = ask_looks(looks, self.live.outlines, rows, _coverage_and_days)
         state = unseen_state(frac, self._params)
-        first, last = looks.days(geometry)
         n = len(rows)
         self.history.states.append(
             {
@@ -278,9 +302,8 @@ class KindHistory:
     def _count_missed(self, season_year: int, rows: NDArray[np.int64]) -> None:
         """Count the season for those that its measured looks cover."""
         looks = self._season_looks(season_year).measured()
-        geometry = self.live.outlines.geometry[rows]
-        covered = looks.covered_frac(geometry) >= self._params.coverage_min_frac
-        _, last = looks.days(geometry)
+        frac, _, last = ask_looks(looks, self.live.outlines, rows, _coverage_and_days)
+        covered = frac >= self._params.coverage_min_frac
         is_first = covered & (self.live.missed[rows] == 0)
         self.live.missed[rows[covered]] += 1
         self.live.missed_from[rows[is_first]] = season_year
@@ -298,6 +321,18 @@ class KindHistory:
         if season_year not in self._looks:
             self._looks[season_year] = read_looks(self._store, self.history.kind, season_year)
         return self._looks[season_year]
+
+
+def _coverage_and_days(
+    over: LooksOver,
+) -> tuple[NDArray[np.float64], NDArray[np.datetime64], NDArray[np.datetime64]]:
+    return over.covered_frac(), *over.days()
+
+
+def _facing_of(
+    min_facing: float, polygons: tuple[NDArray[np.object_], NDArray[np.object_]]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    return facing_pairs(*polygons, min_facing)
 
 
 def _whole(rows: pa.Table, name: str) -> NDArray[np.int64]:

@@ -26,6 +26,8 @@ from rts_track.steps.runs import (
     run_id_of,
 )
 from rts_track.steps.season_links import read_shifts, shift_rows
+from rts_track.steps.spool import Spool, open_spool
+from rts_track.steps.tiles import Serial, Workers
 from rts_track.steps.track_rows import (
     release_superseded,
     write_events,
@@ -62,7 +64,11 @@ class LinkReport:
 
 
 def link(
-    store: Store, params: LinkParams | None = None, *, progress: Progress = silent
+    store: Store,
+    params: LinkParams | None = None,
+    *,
+    workers: Workers | None = None,
+    progress: Progress = silent,
 ) -> LinkReport:
     """Bring outlines, links, tracks, states and events up to date with footprints and looks.
 
@@ -70,7 +76,7 @@ def link(
     everything as it is.
     """
     params, started_at = params or LinkParams(), dt.datetime.now(dt.UTC)
-    with store.transaction():
+    with open_spool() as spool, store.transaction():
         refresh_coverage(store, progress=progress)
         known, units = _known_units(store), _units(store, params)
         changed = sorted(
@@ -85,7 +91,9 @@ def link(
             *(f"{kind} {season} {units.get((kind, season))}" for kind, season in changed)
         )
         run_id = run_id_of(STEP, params.as_dict(), inputs)
-        histories = _histories(store, params, run_id, known | units, units, first, progress)
+        team = workers or Serial()
+        ever = known | units
+        histories = _histories(store, params, run_id, ever, units, first, team, spool, progress)
         report = replace(_write(store, histories, run_id, first, last), first_season=first_changed)
         for kind, season in changed:
             if (kind, season) in units:
@@ -137,6 +145,8 @@ def _histories(
     ever: dict[Unit, str],
     units: dict[Unit, str],
     first: int,
+    team: Workers,
+    spool: Spool,
     progress: Progress,
 ) -> list[ChainHistory]:
     """Every kind that has units, or had: then what it had must go."""
@@ -146,7 +156,7 @@ def _histories(
         seasons = [season for of, season in units if of == kind]
         gone = [season for of, season in ever if of == kind and season not in seasons]
         if seasons or gone:
-            worker = KindHistory(store, kind, params, run_id, shifts)
+            worker = KindHistory(store, kind, params, run_id, shifts, team, spool)
             worker.begin(first, seasons)
             workers.append(worker)
             newest = max(seasons, default=first - 1)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
 
 from rts_track import grid
 from rts_track.polygon.coverage import Touching
+from rts_track.steps.tiles import TILE_OUTLINES
 from rts_track.store.statements import statement
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
+    from rts_track.steps.outlines import Outlines
     from rts_track.store.base import Store
 
 
@@ -122,3 +126,17 @@ def read_looks(store: Store, kind: str, season_year: int) -> SeasonLooks:
         to_on=rows["to_on"].to_numpy().astype("datetime64[D]"),
         recall=rows["recall"].to_numpy(zero_copy_only=False).astype(np.float64),
     )
+
+
+def ask_looks(
+    looks: SeasonLooks,
+    outlines: Outlines,
+    rows: NDArray[np.int64],
+    ask: Callable[[LooksOver], tuple[NDArray[Any], ...]],
+) -> tuple[NDArray[Any], ...]:
+    """What `ask` tells of the outlines in `rows`, some thousands of polygons at a time."""
+    parts = []
+    for start in range(0, max(len(rows), 1), TILE_OUTLINES):
+        polygons = outlines.polygons(rows[start : start + TILE_OUTLINES])
+        parts.append(ask(looks.over(polygons)))
+    return tuple(np.concatenate(columns) for columns in zip(*parts, strict=True))

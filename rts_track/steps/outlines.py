@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rts_track.steps.looks import LooksOver, SeasonLooks
+    from rts_track.steps.spool import Spool
     from rts_track.store.base import Store
     from rts_track.track.params import LinkParams
 
@@ -100,8 +101,8 @@ class StoredShapes:
 class Outlines:
     """What linking knows of outlines, column by column.
 
-    `scene_id` is that of the footprint the outline follows, "" where it is of none. `geometry` is
-    in EPSG:6931, `stored` the same in lon/lat as stored.
+    `scene_id` is that of the footprint the outline follows, "" where it is of none. `stored` are
+    the polygons in lon/lat as stored, `metric` the same in EPSG:6931, and `bounds` (n, 4) theirs.
     """
 
     outline_id: NDArray[np.object_]
@@ -116,7 +117,8 @@ class Outlines:
     is_clipped: NDArray[np.bool_]
     lon: NDArray[np.float64]
     lat: NDArray[np.float64]
-    geometry: NDArray[np.object_]
+    bounds: NDArray[np.float64]
+    metric: StoredShapes
     stored: StoredShapes
 
     def __len__(self) -> int:
@@ -126,17 +128,29 @@ class Outlines:
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Outlines:
         """Some of them."""
         columns = {name: getattr(self, name)[rows] for name in _COLUMNS}
-        return Outlines(**columns, stored=self.stored.take(rows))
+        return Outlines(**columns, metric=self.metric.take(rows), stored=self.stored.take(rows))
 
     def followed_by(self, other: Outlines) -> Outlines:
         """These, then the others."""
         columns = {
             name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in _COLUMNS
         }
-        return Outlines(**columns, stored=self.stored.followed_by(other.stored))
+        return Outlines(
+            **columns,
+            metric=self.metric.followed_by(other.metric),
+            stored=self.stored.followed_by(other.stored),
+        )
+
+    def polygons(
+        self, rows: NDArray[np.int64] | NDArray[np.bool_] | None = None
+    ) -> NDArray[np.object_]:
+        """The EPSG:6931 polygons of some of them, or all: made anew each time, not kept."""
+        metric = self.metric if rows is None else self.metric.take(rows)
+        values = metric.wkb(slice(None)).to_numpy(zero_copy_only=False)
+        return np.asarray(shapely.from_wkb(values), dtype=object)
 
 
-_COLUMNS = [f.name for f in fields(Outlines) if f.name != "stored"]
+_COLUMNS = [f.name for f in fields(Outlines) if f.name not in ("metric", "stored")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,11 +171,14 @@ class SeasonOutlines:
     coverage_frac: NDArray[np.float64]
 
 
-def outlines_of(rows: pa.Table, geometry: NDArray[np.object_] | None = None) -> Outlines:
-    """The outlines in rows that have every column of `Outlines`.
+def outlines_of(rows: pa.Table, spool: Spool) -> Outlines:
+    """The outlines in rows that have every column of `Outlines`; their polygons wait in the spool.
 
-    `geometry`: their polygons in EPSG:6931, where they have been carried over already.
+    `metric`, their polygons' WKB in EPSG:6931, may be a column already.
     """
+    if "metric" not in rows.column_names:
+        rows = rows.append_column("metric", _metric_wkb(rows["geometry"]))
+    shapes = spool.keep(rows.select(["geometry", "metric"]))
     return Outlines(
         outline_id=_objects(rows, "outline_id"),
         source=_names(rows, "source"),
@@ -175,8 +192,9 @@ def outlines_of(rows: pa.Table, geometry: NDArray[np.object_] | None = None) -> 
         is_clipped=_flags(rows, "is_clipped"),
         lon=_doubles(rows, "lon"),
         lat=_doubles(rows, "lat"),
-        geometry=metric_polygons(rows["geometry"]) if geometry is None else geometry,
-        stored=StoredShapes.of(rows["geometry"]),
+        bounds=_bounds(shapes["metric"]),
+        metric=StoredShapes.of(shapes["metric"]),
+        stored=StoredShapes.of(shapes["geometry"]),
     )
 
 
@@ -189,10 +207,41 @@ def metric_polygons(wkb: pa.ChunkedArray) -> NDArray[np.object_]:
     return polygons
 
 
+def _metric_wkb(wkb: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The stored polygons' WKB in EPSG:6931."""
+    chunks = [
+        pa.array(shapely.to_wkb(metric_polygons(wkb.slice(start, _CARRIED_ROWS))), pa.binary())
+        for start in range(0, len(wkb), _CARRIED_ROWS)
+    ]
+    return pa.chunked_array(chunks, pa.binary())
+
+
+def _wkb_of(polygons: NDArray[np.object_]) -> pa.ChunkedArray:
+    chunks = [
+        pa.array(shapely.to_wkb(polygons[start : start + _CARRIED_ROWS]), pa.binary())
+        for start in range(0, len(polygons), _CARRIED_ROWS)
+    ]
+    return pa.chunked_array(chunks, pa.binary())
+
+
+def _bounds(wkb: pa.ChunkedArray) -> NDArray[np.float64]:
+    """(n, 4) bounds of the polygons."""
+    bounds = np.empty((len(wkb), 4))
+    for start in range(0, len(wkb), _CARRIED_ROWS):
+        values = wkb.slice(start, _CARRIED_ROWS).to_numpy(zero_copy_only=False)
+        bounds[start : start + _CARRIED_ROWS] = shapely.bounds(shapely.from_wkb(values))
+    return bounds
+
+
 def consolidate_season(
-    store: Store, kind: str, season_year: int, looks: SeasonLooks, params: LinkParams
+    store: Store,
+    kind: str,
+    season_year: int,
+    looks: SeasonLooks,
+    params: LinkParams,
+    spool: Spool,
 ) -> SeasonOutlines:
-    """The outlines of that kind and season."""
+    """The outlines of that kind and season; their rows wait in the spool."""
     footprints = store.query(statement("season_footprints"), {"kind": kind, "season": season_year})
     geometry = metric_polygons(footprints["geometry"])
     over = looks.over(geometry)
@@ -209,16 +258,19 @@ def consolidate_season(
     consensus = consolidate(found, n_voting, params.same_place_iomin, params.sliver_frac)
     shape = _shapes(footprints, found, consensus)
     rows = _rows(footprints, found, consensus, shape, kind, season_year)
-    outlines = outlines_of(rows, shape.geometry)
+    rows = rows.append_column("metric", _wkb_of(shape.geometry))
+    outlines = outlines_of(rows, spool)
     looked = _looked_at(over, looks, consensus, shape, params)
     members = footprints["footprint_id"].take(pa.array(consensus.members))
     owner = np.repeat(np.arange(len(consensus)), consensus.n_members)
     return SeasonOutlines(
         outlines=outlines,
-        rows=rows.drop_columns(["scene_id", "observed_from", "observed_to"]).append_column(
-            "n_looks", pa.array(looked.n_looks, pa.int32(), mask=~looked.is_touched)
+        rows=spool.keep(
+            rows.drop_columns(["scene_id", "observed_from", "observed_to", "metric"]).append_column(
+                "n_looks", pa.array(looked.n_looks, pa.int32(), mask=~looked.is_touched)
+            )
         ),
-        companion_of=_companions(outlines, _doubles(rows, "gsd_m"), params),
+        companion_of=_companions(outlines, shape.geometry, _doubles(rows, "gsd_m"), params),
         founder=_founders(members, consensus),
         footprint_id=members,
         outline_of_footprint=rows["outline_id"].take(pa.array(owner)),
@@ -421,7 +473,10 @@ def _extreme_day(extreme: np.ufunc, days: NDArray[np.datetime64], consensus: Con
 
 
 def _companions(
-    outlines: Outlines, gsd_m: NDArray[np.float64], params: LinkParams
+    outlines: Outlines,
+    geometry: NDArray[np.object_],
+    gsd_m: NDArray[np.float64],
+    params: LinkParams,
 ) -> NDArray[np.int64]:
     """For each outline the one that speaks for its place, if that is of another source, else -1.
 
@@ -430,16 +485,14 @@ def _companions(
     """
     companion_of = np.full(len(outlines), -1, dtype=np.int64)
     number = _numbered(pa.chunked_array([pa.array(outlines.source, pa.string())]))
-    group = same_place_groups(outlines.geometry, number, params.same_place_iomin)
+    group = same_place_groups(geometry, number, params.same_place_iomin)
     for members in rows_by_group(group)[1]:
         fineness = np.nan_to_num(gsd_m[members], nan=np.inf)
         speaker = min(zip(fineness, outlines.source[members], strict=True))[1]
         is_own = outlines.source[members] == speaker
         own, others = members[is_own], members[~is_own]
         for other in others:
-            overlap = shapely.area(
-                shapely.intersection(outlines.geometry[own], outlines.geometry[other])
-            )
+            overlap = shapely.area(shapely.intersection(geometry[own], geometry[other]))
             companion_of[other] = own[int(np.argmax(overlap))]
     return companion_of
 

@@ -254,7 +254,7 @@ def _replaced(
     that were not there.
     """
     former = _polygons(store, gone["outline_id"])
-    present = history.seasons[season].outlines.geometry[fresh]
+    present = history.seasons[season].outlines.polygons(fresh)
     now, then = shapely.STRtree(former).query(present, predicate="intersects")
     shared = shapely.area(shapely.intersection(present[now], former[then]))
     area_now, area_then = shapely.area(present[now]), shapely.area(former[then])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
@@ -13,9 +13,9 @@ import shapely
 from rts_track import grid
 from rts_track.contract import arrow_schema
 from rts_track.domain import mint
-from rts_track.growth.overlay import shifted_back
+from rts_track.steps.tiles import TILE_OUTLINES, Tile, Workers, measured_tile, tile_rows
 from rts_track.track.assign import GAP, MERGE, SPLIT, Links, link_seasons, pair_weight
-from rts_track.track.candidates import Candidates, measure_pairs, neighbours, shifts_of_pairs
+from rts_track.track.candidates import Candidates, measure_pairs, shifts_of_pairs
 from rts_track.track.confidence import link_confidence
 from rts_track.track.shift import Shift, estimate_shift, mean_advance_m, mutual_best
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rts_track.track.params import LinkParams
 
 ScenePair = tuple[str, str]
-_PLANE_MARGIN = 1.3
+PLANE_MARGIN = 1.3
 """Lengths in EPSG:6931 differ from the ground's by less than this factor north of 20 degrees."""
 _DAYS_PER_YEAR = 365.25
 
@@ -65,13 +65,42 @@ def shift_rows(shifts: Mapping[ScenePair, Shift]) -> pa.Table:
 
 
 def season_pairs(
-    before: Outlines, after: Outlines, shifts: Mapping[ScenePair, Shift], reach_m: float
+    before: Outlines,
+    after: Outlines,
+    shifts: Mapping[ScenePair, Shift],
+    reach_m: float,
+    workers: Workers,
+    drift_m: NDArray[np.float64] | None = None,
 ) -> Candidates:
-    """The pairs that overlap, or lie within reach of each other, after the scenes' shift."""
-    within_m = (reach_m + _largest_applied_m(before, after, shifts)) * _PLANE_MARGIN
-    parent, child = neighbours(before.geometry, after.geometry, within_m)
-    pairs = _measured(before, after, parent, child, shifts)
-    return pairs.take((pairs.overlap_m2 > 0) | (pairs.distance_m < reach_m))
+    """The pairs that overlap, or lie within reach of each other, after the scenes' shift.
+
+    `drift_m`: (n, 2) metres east and north on the ground that each of `before` is thought to have
+    moved since; None: not at all.
+    """
+    applied = _applied(before, after, shifts)
+    furthest_m = max((np.hypot(each.dx_m, each.dy_m) for each in applied.values()), default=0.0)
+    within_m = (reach_m + furthest_m) * PLANE_MARGIN
+    drifted_m = 0.0 if drift_m is None else float(np.hypot(*drift_m.T).max(initial=0.0))
+    rows = list(tile_rows(before.bounds, after.bounds, within_m + drifted_m * PLANE_MARGIN))
+
+    def tiles() -> Iterator[Tile]:
+        for parents, children in rows:
+            yield Tile(
+                parents=before.metric.take(parents).wkb(slice(None)),
+                children=after.metric.take(children).wkb(slice(None)),
+                parent_scene=before.scene_id[parents],
+                child_scene=after.scene_id[children],
+                drift_m=None if drift_m is None else drift_m[parents],
+                shifts=applied,
+                within_m=within_m,
+            )
+
+    found = [_NO_PAIRS]
+    for (parents, children), of_tile in zip(rows, workers.map(measured_tile, tiles()), strict=True):
+        pairs = of_tile.take((of_tile.overlap_m2 > 0) | (of_tile.distance_m < reach_m))
+        found.append(replace(pairs, parent=parents[pairs.parent], child=children[pairs.child]))
+    pairs = _together(found)
+    return pairs.take(np.lexsort((pairs.child, pairs.parent)))
 
 
 def may_be_landforms(
@@ -89,6 +118,7 @@ def link_drifting(
     n_missed: NDArray[np.int64],
     shifts: Mapping[ScenePair, Shift],
     params: LinkParams,
+    workers: Workers,
 ) -> Links:
     """The links between active zones, which move: each pair as alike as where it was or would be.
 
@@ -100,10 +130,11 @@ def link_drifting(
         n_missed: for each of `before`, how many looked-at seasons have missed it since.
         shifts: what is known of scenes' shifts.
         params: the thresholds.
+        workers: who measures the pairs.
     """
-    still = season_pairs(before, after, shifts, params.active_zone_search_m)
-    there = replace(before, geometry=shifted_back(before.geometry, *-drift_m.T))
-    moved = season_pairs(there, after, shifts, params.active_zone_search_m)
+    reach_m = params.active_zone_search_m
+    still = season_pairs(before, after, shifts, reach_m, workers)
+    moved = season_pairs(before, after, shifts, reach_m, workers, drift_m)
     both = _more_alike(still, moved, params)
     links = link_seasons(both, params, n_missed[both.parent])
     chosen = links.pairs
@@ -127,7 +158,7 @@ def expected_drift_m(
     if not len(rows):
         return drift_m
     then, now = earlier.take(rows), latest.take(rows)
-    moved_m = _offsets_m(then.geometry, now.geometry)
+    moved_m = _offsets_m(then, now)
     moved_m -= shifts_of_pairs(then.scene_id, now.scene_id, shifts)
     years = (now.observed_on - then.observed_on).astype(np.float64) / _DAYS_PER_YEAR
     ahead = season_year - now.season_year
@@ -140,28 +171,28 @@ def estimate_shifts(
     after: Outlines,
     shifts: Mapping[ScenePair, Shift],
     params: LinkParams,
+    workers: Workers,
 ) -> dict[ScenePair, Shift]:
     """The shift of every scene pair that has enough trusted pairs and no frozen shift."""
     before = before.take(np.flatnonzero(before.scene_id != ""))
     after = after.take(_sampled(after, params.shift_max_outlines))
-    parent, child = neighbours(before.geometry, after.geometry, 0.0)
-    is_fresh = ~_is_known(before.scene_id[parent], after.scene_id[child], shifts)
-    parent, child = parent[is_fresh], child[is_fresh]
-    pairs = _measured(before, after, parent, child, {})
-    ratio = after.area_m2[child] / before.area_m2[parent]
+    pairs = season_pairs(before, after, {}, 0.0, workers)
+    pairs = pairs.take(
+        ~_is_known(before.scene_id[pairs.parent], after.scene_id[pairs.child], shifts)
+    )
+    ratio = after.area_m2[pairs.child] / before.area_m2[pairs.parent]
     low, high = params.shift_area_ratio
     is_trusted = (pairs.iou > params.shift_min_iou) & (ratio > low) & (ratio < high)
-    is_trusted &= mutual_best(parent, child, pairs.iou)
-    parent, child = parent[is_trusted], child[is_trusted]
-    offset_m = _offsets_m(before.geometry[parent], after.geometry[child])
-    advance_m = mean_advance_m(before.area_m2[parent], after.area_m2[child])
-    scenes = np.array([before.scene_id[parent], after.scene_id[child]]).T.reshape(-1, 2)
+    is_trusted &= mutual_best(pairs.parent, pairs.child, pairs.iou)
+    a, b = before.take(pairs.parent[is_trusted]), after.take(pairs.child[is_trusted])
+    offset_m, advance_m = _offsets_m(a, b), mean_advance_m(a.area_m2, b.area_m2)
     rows_of: dict[ScenePair, list[int]] = {}
-    for row, (scene_a, scene_b) in enumerate(scenes.tolist()):
-        rows_of.setdefault((scene_a, scene_b), []).append(row)
+    for row, scenes in enumerate(zip(a.scene_id.tolist(), b.scene_id.tolist(), strict=True)):
+        rows_of.setdefault(scenes, []).append(row)
     fresh: dict[ScenePair, Shift] = {}
     for pair, rows in sorted(rows_of.items()):
-        shift = estimate_shift(*offset_m[rows].T, advance_m[rows], params)
+        east_m, north_m = offset_m[rows].T
+        shift = estimate_shift(east_m, north_m, advance_m[rows], params)
         if shift is not None:
             fresh[pair] = shift
     return fresh
@@ -215,16 +246,25 @@ def _measured(
     child: NDArray[np.int64],
     shifts: Mapping[ScenePair, Shift],
 ) -> Candidates:
-    shift_m = shifts_of_pairs(before.scene_id[parent], after.scene_id[child], shifts)
-    return measure_pairs(before.geometry, after.geometry, parent, child, shift_m)
+    """What given pairs share, some thousands of them at a time."""
+    found = [_NO_PAIRS]
+    for start in range(0, len(parent), TILE_OUTLINES):
+        some = slice(start, start + TILE_OUTLINES)
+        own, of_parent = np.unique(parent[some], return_inverse=True)
+        others, of_child = np.unique(child[some], return_inverse=True)
+        shift_m = shifts_of_pairs(
+            before.scene_id[parent[some]], after.scene_id[child[some]], shifts
+        )
+        pairs = measure_pairs(
+            before.polygons(own), after.polygons(others), of_parent, of_child, shift_m
+        )
+        found.append(replace(pairs, parent=parent[some], child=child[some]))
+    return _together(found)
 
 
 def _more_alike(one: Candidates, other: Candidates, params: LinkParams) -> Candidates:
     """Every pair of either once, measured where it is more alike."""
-    columns = [field.name for field in fields(Candidates)]
-    both = Candidates(
-        **{name: np.concatenate([getattr(one, name), getattr(other, name)]) for name in columns}
-    )
+    both = _together([one, other])
     weight = pair_weight(both, params)
     order = np.lexsort((-weight, both.child, both.parent))
     parent, child = both.parent[order], both.child[order]
@@ -251,24 +291,47 @@ def _is_known(
     return np.fromiter((pair in shifts for pair in pairs), dtype=bool, count=len(scene_a))
 
 
-def _offsets_m(before: NDArray[np.object_], after: NDArray[np.object_]) -> NDArray[np.float64]:
+def _offsets_m(before: Outlines, after: Outlines) -> NDArray[np.float64]:
     """(n, 2) metres east and north on the ground from each earlier centroid to the later."""
-    a = shapely.get_coordinates(shapely.centroid(before))
-    b = shapely.get_coordinates(shapely.centroid(after))
-    return np.column_stack(grid.to_ground(*(b - a).T, *a.T))
+    offset_m = np.empty((len(before), 2))
+    for start in range(0, len(before), TILE_OUTLINES):
+        some = np.arange(start, min(start + TILE_OUTLINES, len(before)))
+        a = shapely.get_coordinates(shapely.centroid(before.polygons(some)))
+        b = shapely.get_coordinates(shapely.centroid(after.polygons(some)))
+        offset_m[some] = np.column_stack(grid.to_ground(*(b - a).T, *a.T))
+    return offset_m
 
 
-def _largest_applied_m(
-    before: Outlines, after: Outlines, shifts: Mapping[ScenePair, Shift]
-) -> float:
-    if not shifts:
-        return 0.0
-    a, b = set(before.scene_id.tolist()), set(after.scene_id.tolist())
-    return max(
-        (
-            float(np.hypot(shift.dx_m, shift.dy_m))
-            for (scene_a, scene_b), shift in shifts.items()
-            if shift.is_applied and scene_a in a and scene_b in b
-        ),
-        default=0.0,
+def _together(parts: Sequence[Candidates]) -> Candidates:
+    """All pairs of the parts."""
+    return Candidates(
+        **{
+            field.name: np.concatenate([getattr(part, field.name) for part in parts])
+            for field in fields(Candidates)
+        }
     )
+
+
+def _applied(
+    before: Outlines, after: Outlines, shifts: Mapping[ScenePair, Shift]
+) -> dict[ScenePair, Shift]:
+    """The shifts that are corrected for between their scenes."""
+    if not shifts:
+        return {}
+    a, b = set(before.scene_id.tolist()), set(after.scene_id.tolist())
+    return {
+        (scene_a, scene_b): shift
+        for (scene_a, scene_b), shift in shifts.items()
+        if shift.is_applied and scene_a in a and scene_b in b
+    }
+
+
+_NO_PAIRS = Candidates(
+    parent=np.empty(0, dtype=np.int64),
+    child=np.empty(0, dtype=np.int64),
+    overlap_m2=np.empty(0),
+    cover_parent=np.empty(0),
+    cover_child=np.empty(0),
+    iou=np.empty(0),
+    distance_m=np.empty(0),
+)

@@ -194,11 +194,15 @@ def _measures(
 def _moves(
     geometries: NDArray[np.object_], row: NDArray[np.int64], by_m: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """(n, 2) EPSG:6931 displacement of `geometries[row]` by its metres east and north."""
+    """(n, 2) EPSG:6931 displacement of `geometries[row]` by its metres east and north.
+
+    East and north are those at the middle of its box: a slump is too small for it to matter.
+    """
     moves = np.zeros(by_m.shape)
     moved = np.flatnonzero(by_m.any(axis=1))
     if len(moved):
-        x, y = shapely.get_coordinates(shapely.centroid(geometries))[row[moved]].T
+        box = shapely.bounds(geometries)[row[moved]]
+        x, y = 0.5 * (box[:, 0] + box[:, 2]), 0.5 * (box[:, 1] + box[:, 3])
         moves[moved] = np.column_stack(grid.from_ground(by_m[moved, 0], by_m[moved, 1], x, y))
     return moves
 

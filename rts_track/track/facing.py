@@ -30,21 +30,29 @@ def facing_share(one: NDArray[np.object_], other: NDArray[np.object_]) -> NDArra
     return np.asarray(shapely.length(near) / np.sqrt(shapely.area(small)))
 
 
+def facing_pairs(
+    ones: NDArray[np.object_], others: NDArray[np.object_], min_facing: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of the pairs that face each other by that or more; an outline also faces itself."""
+    one, other = neighbours(ones, others, FACING_M)
+    is_side = facing_share(ones[one], others[other]) >= min_facing
+    return one[is_side], other[is_side]
+
+
 def pieces_apart(
-    outlines: NDArray[np.object_], min_facing: float
+    one: NDArray[np.int64], other: NDArray[np.int64], area_m2: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows of outlines that may be pieces of a slump, and of the largest outline of each slump.
 
-    Outlines that face each other by `min_facing` or more are taken together, in chains.
+    Args:
+        one: rows of outlines that face...
+        other: ... these; those that face each other are taken together, in chains.
+        area_m2: the outlines' areas; of equals, the first is the largest.
     """
-    one, other = neighbours(outlines, outlines, FACING_M)
-    one, other = one[one < other], other[one < other]
-    is_side = facing_share(outlines[one], outlines[other]) >= min_facing
-    one, other = one[is_side], other[is_side]
-    n = len(outlines)
+    n = len(area_m2)
     edges = coo_array((np.ones(len(one)), (one, other)), shape=(n, n))
     group = connected_components(edges, directed=False)[1]
-    order = np.lexsort((np.arange(n), -shapely.area(outlines), group))
+    order = np.lexsort((np.arange(n), -area_m2, group))
     largest = order[np.unique(group[order], return_index=True)[1]]
     rest = largest[group]
     piece = np.flatnonzero(rest != np.arange(n))

@@ -24,8 +24,8 @@ class Rings(NamedTuple):
     """The rings of some polygons, in their plane.
 
     A named tuple, since that is what compiled loops take as an argument. Edge `i` runs from
-    vertex `i` to vertex `i + 1`; shells run counterclockwise and holes clockwise, no vertex is
-    there twice in a row. An empty polygon has no rings and a box of infinities.
+    vertex `i` to vertex `i + 1`; shells run counterclockwise and holes clockwise. An empty
+    polygon has no blocks and a box that is infinitely inside out.
     """
 
     x: NDArray[np.float64]
@@ -61,25 +61,24 @@ def compiled(function: Function) -> Function:
 def rings_of(polygons: NDArray[np.object_]) -> Rings:
     """The rings of the polygons and multipolygons.
 
-    Whichever way rings run, they are turned; rings of fewer than three vertices are left out.
+    Whichever way rings run, they are turned to run as they should.
 
     Raises:
         ValueError: a geometry is missing, or no polygon.
     """
     xy, ring_start, polygon_ring, is_shell = _ragged(polygons)
-    n_edges = len(xy) - len(ring_start) + 1
-    most_blocks = n_edges // BLOCK_EDGES + len(ring_start)
+    most_blocks = len(xy) // BLOCK_EDGES + len(ring_start)
     rings = Rings(
-        x=np.empty(len(xy)),
-        y=np.empty(len(xy)),
-        ring_start=np.zeros(len(ring_start), dtype=np.int64),
-        polygon_ring=np.zeros(len(polygon_ring), dtype=np.int64),
+        x=xy[:, 0].copy(),
+        y=xy[:, 1].copy(),
+        ring_start=ring_start,
+        polygon_ring=polygon_ring,
         polygon_block=np.zeros(len(polygon_ring), dtype=np.int64),
         block_edge=np.empty((most_blocks, 2), dtype=np.int64),
         block_box=np.empty((most_blocks, 4)),
         box=np.empty((len(polygons), 4)),
     )
-    _fill(rings, xy, ring_start, polygon_ring, is_shell)
+    _prepare(rings, is_shell)
     return rings
 
 
@@ -101,43 +100,20 @@ def _ragged(
 
 
 @compiled
-def _fill(
-    rings: Rings,
-    xy: NDArray[np.float64],
-    ring_start: NDArray[np.int64],
-    polygon_ring: NDArray[np.int64],
-    is_shell: NDArray[np.bool_],
-) -> None:
-    """Write the polygons into the rings' arrays, which are large enough."""
-    ring, block = 0, 0
-    for polygon in range(len(polygon_ring) - 1):
+def _prepare(rings: Rings, is_shell: NDArray[np.bool_]) -> None:
+    """Turn the rings that run the wrong way, and write the blocks and boxes."""
+    block = 0
+    for polygon in range(len(rings.box)):
         first_block = block
-        for given in range(polygon_ring[polygon], polygon_ring[polygon + 1]):
-            first = rings.ring_start[ring]
-            end = _copy_ring(rings, first, xy, ring_start[given], ring_start[given + 1])
-            if end - first < 4:
+        for ring in range(rings.polygon_ring[polygon], rings.polygon_ring[polygon + 1]):
+            first, end = rings.ring_start[ring], rings.ring_start[ring + 1]
+            if end == first:
                 continue
-            if (_signed_area(rings, first, end) > 0.0) != is_shell[given]:
+            if (_signed_area(rings, first, end) > 0.0) != is_shell[ring]:
                 _turn(rings, first, end)
             block = _divide(rings, block, first, end)
-            ring += 1
-            rings.ring_start[ring] = end
-        rings.polygon_ring[polygon + 1] = ring
         rings.polygon_block[polygon + 1] = block
         _envelop(rings.block_box[first_block:block], rings.box[polygon])
-
-
-@compiled
-def _copy_ring(
-    rings: Rings, end: int, xy: NDArray[np.float64], given_first: int, given_end: int
-) -> int:
-    """Copy a ring to there, each repeated vertex once; the first vertex after it."""
-    for vertex in range(given_first, given_end):
-        x, y = xy[vertex, 0], xy[vertex, 1]
-        if vertex == given_first or x != rings.x[end - 1] or y != rings.y[end - 1]:
-            rings.x[end], rings.y[end] = x, y
-            end += 1
-    return end
 
 
 @compiled
@@ -178,7 +154,7 @@ def _divide(rings: Rings, block: int, first: int, end: int) -> int:
 
 @compiled
 def _envelop(boxes: NDArray[np.float64], box: NDArray[np.float64]) -> None:
-    """Write the box around the boxes; around none it is infinitely inside out."""
+    """Write the box around the boxes."""
     box[0], box[1], box[2], box[3] = np.inf, np.inf, -np.inf, -np.inf
     for inner in boxes:
         box[0], box[1] = min(box[0], inner[0]), min(box[1], inner[1])

@@ -111,12 +111,12 @@ def _without_advance(
     design = np.column_stack([np.ones_like(advance_m), advance_m])
     scatter_m = np.hypot(_NOISE_M, _SCATTER_PER_ADVANCE * advance_m)
     weight = 1.0 / scatter_m
-    line = np.zeros((2, 2))
+    line: NDArray[np.float64] = np.zeros((2, 2))
     for _ in range(_ITERATIONS):
         weighted = design * weight[:, None]
-        line = np.linalg.solve(
+        line = np.linalg.solve(  # type: ignore[assignment]
             design.T @ weighted + _SLOPE_PRIOR * np.diag([0.0, 1.0]), weighted.T @ offset_m
         )
         residual = np.linalg.norm(offset_m - design @ line, axis=1) / scatter_m
         weight = scatter_m**-2.0 / np.maximum(residual, _SMOOTH_M)
-    return line[0]
+    return np.asarray(line[0], dtype=np.float64)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import shapely
 
-from rts_track.track.facing import facing_share, pieces_apart
+from rts_track.track.facing import facing_pairs, facing_share, pieces_apart
 from rts_track.track.params import LinkParams
 
 MIN_FACING = LinkParams().fragment_facing
@@ -36,11 +36,11 @@ def test_the_smaller_one_counts_whichever_comes_first():
 
 def test_pieces_belong_to_the_largest_of_those_they_face():
     slump = boxes((0, 0, 30, 90), (34, 0, 100, 90), (104, 0, 130, 90), (300, 0, 380, 90))
-    piece, rest = pieces_apart(slump, MIN_FACING)
+    piece, rest = pieces_apart(*facing_pairs(slump, slump, MIN_FACING), shapely.area(slump))
     assert piece.tolist() == [0, 2]
     assert rest.tolist() == [1, 1]
 
 
 def test_nothing_faces_nothing():
-    piece, rest = pieces_apart(boxes(), MIN_FACING)
+    piece, rest = pieces_apart(*facing_pairs(boxes(), boxes(), MIN_FACING), np.empty(0))
     assert len(piece) == len(rest) == 0

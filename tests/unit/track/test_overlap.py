@@ -124,6 +124,33 @@ def test_a_polygon_shares_all_of_itself_however_its_rings_run(seed, drawn):
 
 
 @properties
+@given(seeds, st.sampled_from([1.0, 30.0, 1_000.0]))
+def test_edges_that_lie_along_each_other_but_for_rounding_share_what_geos_says(seed, size_m):
+    one = put(ragged(np.random.default_rng(seed)), size_m)
+    divided = shapely.segmentize(one, 0.07 * size_m)
+    assert told_without_geos(one, divided) == close_to(one.area)
+    turned = shapely.transform(one, lambda xy: FAR + (xy - FAR) @ [[1.0, 1e-13], [-1e-13, 1.0]])
+    assert told_without_geos(one, turned) == close_to(one.area)
+
+
+@properties
+@given(seeds)
+def test_repeated_vertices_change_nothing(seed):
+    random = np.random.default_rng(seed)
+    one, other = put(on_lattice(random), 8.0), put(on_lattice(random), 8.0)
+    twice = shapely.MultiPolygon(
+        [
+            shapely.Polygon(
+                np.repeat(shapely.get_coordinates(part.exterior), 2, axis=0),
+                [np.repeat(shapely.get_coordinates(hole), 2, axis=0) for hole in part.interiors],
+            )
+            for part in shapely.get_parts(other)
+        ]
+    )
+    assert told_without_geos(one, twice) == told_without_geos(one, other)
+
+
+@properties
 @given(seeds)
 def test_a_polygon_is_its_part_inside_another_and_its_part_outside(seed):
     random = np.random.default_rng(seed)
@@ -199,7 +226,8 @@ def test_what_rounds_too_coarsely_to_tell_a_side_is_measured_by_geos():
     other = shapely.Polygon([(0.1, 0.1), (513.7, 513.7), (0.1, 900.0)])
     arrays = [np.array([each], dtype=object) for each in (one, other)]
     assert not measure_rings(*map(rings_of, arrays), FIRST, FIRST, STILL)[1].any()
-    assert shared(one, other) == close_to(by_geos(one, other))
+    for by in ((0.0, 0.0), (0.1, -40.0)):
+        assert shared(one, other, by) == close_to(by_geos(one, put(other, 1.0, by)))
 
 
 def test_an_empty_polygon_shares_nothing():
