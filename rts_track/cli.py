@@ -244,12 +244,26 @@ def import_(
 
 
 @app.command()
-def link(store: StoreOption = None, quiet: QuietOption = False) -> None:
-    """Link outlines across seasons into tracks."""
+def link(
+    workers: Annotated[
+        int, typer.Option(metavar="N", help="Threads, or workers of a local cluster.")
+    ] = 1,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Dask scheduler that shares the work out; `local` starts one here.",
+        ),
+    ] = None,
+    store: StoreOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Link outlines across seasons into tracks; the workers change nothing but the time."""
     from rts_track.steps.linking import link as link_store
+    from rts_track.steps.tiles import open_workers
 
-    with _open(store) as opened:
-        report = link_store(opened, progress=_progress(quiet))
+    with _open(store) as opened, open_workers(workers, dask) as team:
+        report = link_store(opened, workers=team, progress=_progress(quiet))
     if report.first_season is None:
         _say("nothing new to link", quiet)
     else:

@@ -29,7 +29,7 @@ from rts_track.growth.thaw import DAYS_PER_YEAR
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from movingpandas import TrajectoryCollection  # type: ignore[import-untyped]
+    from movingpandas import TrajectoryCollection
     from numpy.typing import NDArray
 
     from rts_track.growth.history import History
