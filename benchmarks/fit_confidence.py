@@ -20,6 +20,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from linking_accuracy import OURS, SEEDS, Job, _bases, _simulate
 from linking_settings import SETTINGS, TRAINING, TRAINING_SEEDS
 from sklearn.linear_model import LogisticRegression
@@ -30,8 +31,8 @@ from rts_track.store.base import open_store
 from rts_track.track import confidence
 from rts_track.track.assign import GAP
 from rts_track.track.params import LinkParams
-from rts_track.track.score import EVENT_KINDS, SEASON_TOLERANCE_YR, _OF_LAST_OUTLINE
-from rts_track.track.truth import Outlines, Tracked, columns_of, true_edges
+from rts_track.track.score import _OF_GROUPS, _OF_LAST_OUTLINE, EVENT_KINDS, SEASON_TOLERANCE_YR
+from rts_track.track.truth import Outlines, Tracked, columns_of, components, true_edges
 
 PARAMS = LinkParams()
 BIN = 200
@@ -40,6 +41,7 @@ _BARTH_SEEDS = 2
 """Seeds that are fitted with real base outlines: these histories are larger."""
 _RIDGE = 2.0
 """Inverse strength of the penalty on coefficients: weak, against what only a few cases say."""
+_UNKNOWN = pa.array([None], pa.float64())
 _AS_SHARE = {"constant": 0.0, "share": 1.0, "iomin": 0.0, "is_gap": 0.0}
 """With these the stored confidence of a link tells its share, which no column holds."""
 
@@ -56,18 +58,11 @@ def samples(job: Job) -> list[dict[str, object]]:
                 _simulate(job, base, kept)
             shutil.copy(kept / "imported.duckdb", Path(folder) / "linked.duckdb")
             with open_store(f"duckdb:///{folder}/linked.duckdb") as store:
-                if job.seed % 2:  # half of the sources state their recall
-                    recall = {"source": ["simulated"], "recall": [1.0 - job.params.missed_frac]}
-                    store.update("source", _table(recall))
+                if job.seed % 2 == 0:  # half of the sources do not state their recall
+                    store.update("source", pa.table({"source": ["simulated"], "recall": _UNKNOWN}))
                 link(store)
                 found += _judged(store, kept / "truth")
     return found
-
-
-def _table(columns: dict[str, list]):
-    import pyarrow as pa
-
-    return pa.table(columns)
 
 
 def _judged(store, truth_dir: Path) -> Iterator[dict[str, object]]:
@@ -99,19 +94,33 @@ def _judged(store, truth_dir: Path) -> Iterator[dict[str, object]]:
 
 
 def _judged_events(found, true, outlines: Outlines) -> Iterator[tuple[dict, bool]]:
-    years = defaultdict(list)
+    """Each event and if it is right, as `track.score` has it."""
+    years, pairs = defaultdict(list), defaultdict(list)
     for object_id, related, year, kind in columns_of(
         true, "object_id", "related_object_id", "season_year", "kind"
     ):
         years[kind, frozenset({object_id, related} - {None})].append(year)
+        pairs[kind, year].append((object_id, related))
+    groups = {
+        key: components({each for pair in of for each in pair}, of)
+        for key, of in pairs.items()
+        if key[0] in _OF_GROUPS
+    }
     for row in found.to_pylist():
         tracks = [row[name] for name in ("track_id", "related_track_id") if row[name]]
         if not all(outlines.has(track) for track in tracks):
             continue
-        season, is_before = row["season_year"], row["kind"] in _OF_LAST_OUTLINE
+        kind, season = row["kind"], row["season_year"]
+        is_before = kind in _OF_LAST_OUTLINE
         objects = {outlines.object_at(track, season, is_before=is_before) for track in tracks}
-        waiting = years[row["kind"], frozenset(objects)]
-        near = [year for year in waiting if abs(year - season) <= SEASON_TOLERANCE_YR]
+        nearby = range(season - SEASON_TOLERANCE_YR, season + SEASON_TOLERANCE_YR + 1)
+        if kind in _OF_GROUPS:
+            of = [groups.get((kind, year), {}) for year in nearby]
+            together = [{group.get(each) for each in objects} for group in of]
+            yield row, len(objects) == 2 and any(len(t) == 1 and None not in t for t in together)
+            continue
+        waiting = years[kind, frozenset(objects)]
+        near = [year for year in waiting if year in nearby]
         if near:
             waiting.remove(near[0])
         yield row, bool(near)
@@ -152,9 +161,7 @@ def calibration_error(sure: np.ndarray, is_right: np.ndarray, n: int = BIN) -> f
     """Expected calibration error over bins of at least `n`, by confidence."""
     order = np.argsort(sure, kind="stable")
     bins = np.array_split(order, max(1, len(order) // n))
-    return float(
-        sum(len(b) * abs(sure[b].mean() - is_right[b].mean()) for b in bins) / len(order)
-    )
+    return float(sum(len(b) * abs(sure[b].mean() - is_right[b].mean()) for b in bins) / len(order))
 
 
 def _gathered(jobs: list[Job], n_jobs: int, *, as_share: bool) -> list[dict[str, object]]:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from base_outlines import barth_sites
 from baselines import LINKERS, linked_by, read_outlines
 from linking_settings import ACTIVE_ZONE, HELD_OUT_SEEDS, SETTINGS, TRAINING, TRAINING_SEEDS
@@ -171,6 +172,8 @@ def _simulate(job: Job, base: np.ndarray | None, folder: Path) -> None:
     with open_store(f"duckdb:///{beside}") as store:
         store.init()
         import_footprints(store, [files.footprints], request)
+        stated = {"source": ["simulated"], "recall": [1.0 - job.params.missed_frac]}
+        store.update("source", pa.table(stated))
     beside.rename(folder / "imported.duckdb")
 
 
@@ -202,8 +205,9 @@ def page(given: argparse.Namespace, results: Mapping[str, list[dict[str, Measure
         "",
         f"{dt.datetime.now(dt.UTC):%Y-%m-%d}, rts-track {rts_track.__version__}; {given.base} base"
         f" outlines; {given.seeds} seeds {', '.join(map(str, seeds))}; mean ± standard deviation"
-        " over them. Link F1: of consecutive links; its error, 1 - F1, is beside laptrack's as a"
-        " ratio of the means over the seeds. True events: merges and splits.",
+        " over them; sources state their recall. Link F1: of consecutive links; its error, 1 - F1,"
+        " is beside laptrack's as a ratio of the means over the seeds. True events: merges and"
+        " splits.",
     ]
     for group in dict.fromkeys(_group(setting) for setting in results):
         of_group = [setting for setting in results if _group(setting) == group]

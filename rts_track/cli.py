@@ -245,6 +245,12 @@ def import_(
 
 @app.command()
 def link(
+    redo: Annotated[
+        int | None,
+        typer.Option(
+            metavar="SEASON", help="Link again from this season on, though nothing changed."
+        ),
+    ] = None,
     workers: Annotated[
         int, typer.Option(metavar="N", help="Threads, or workers of a local cluster.")
     ] = 1,
@@ -263,7 +269,7 @@ def link(
     from rts_track.steps.tiles import open_workers
 
     with _open(store) as opened, open_workers(workers, dask) as team:
-        report = link_store(opened, workers=team, progress=_progress(quiet))
+        report = link_store(opened, redo=redo, workers=team, progress=_progress(quiet))
     if report.first_season is None:
         _say("nothing new to link", quiet)
     else:

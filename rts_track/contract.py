@@ -111,6 +111,9 @@ def _geometry(spec: str, meaning: str) -> Column:
 
 
 _KIND = "landform active_zone"
+_CONFIDENCE = _double(
+    "confidence", "1", "how probable it is, as calibrated on simulated histories; a person's: 1"
+)
 _RUN = _text("run_id", "run that wrote the row", references="run")
 _SEASON = _int("season_year", "thaw season of this calendar year")
 _LON = _double("lon", "degrees east", "longitude of a point on the surface of the polygon")
@@ -263,7 +266,7 @@ _TABLES = (
             _double("cover_from", "1", "shared part of the earlier outline"),
             _double("cover_to", "1", "shared part of the later outline"),
             _double("distance_m", "m", "gap between the outlines; 0 where they overlap"),
-            _double("confidence", "1", "its weight beside its strongest rival; not calibrated"),
+            _CONFIDENCE,
             _bool("is_ambiguous", "a rival is almost as good"),
             _bool("is_provisional", "may be settled once by the next season"),
             _RUN,
@@ -280,7 +283,7 @@ _TABLES = (
             _double("dy_m", "m", "shift of b against a to the north"),
             _double("se_m", "m", "standard error of either component"),
             _int("n", "pairs of outlines used"),
-            _text("method", "how it was estimated", choices="mutual_best"),
+            _text("method", "how it was estimated", choices="mutual_best coregistration"),
             _bool("is_applied", "larger than twice its standard error, and so corrected for"),
         ),
     ),
@@ -361,7 +364,7 @@ _TABLES = (
             ),
             _date("after_on?", "it happened after this day; null: unknown"),
             _date("before_on", "it happened before this day, or on it"),
-            _double("confidence", "1", "how far the evidence carries; not calibrated"),
+            _CONFIDENCE,
             _bool("is_provisional", "may be settled once by the next season"),
             _json("evidence", "figures behind it"),
         ),
@@ -394,7 +397,11 @@ _TABLES = (
             _double("retreat_mean_m?", "m", "mean headwall retreat"),
             _double("retreat_rate_m_yr?", "m/a", "95th percentile of retreat per calendar year"),
             _double("retreat_floor_m?", "m", "retreat below this is not detected"),
-            _double("migration_azimuth_deg?", "degrees from north", "where the front moved"),
+            _double(
+                "migration_azimuth_deg?",
+                "degrees from north",
+                "where the active front moved; null: a group, or not beyond its error",
+            ),
             _bool("is_cross_source", "start and end are of different sources"),
             _bool("is_significant", "change beyond 1.96 sigma"),
         ),

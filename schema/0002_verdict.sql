@@ -42,12 +42,33 @@ create index verdict_supersedes_idx on rts_track.verdict (supersedes) where supe
 comment on column rts_track.run.step is 'import, link, measure, region or verdict';
 comment on column rts_track.event.related_track_id
   is 'merge: the track that goes on; split: the parent; reinitiate: the scar';
+comment on column rts_track.link.confidence
+  is 'how probable it is, as calibrated on simulated histories; a person''s: 1 [1]';
+comment on column rts_track.event.confidence
+  is 'how probable it is, as calibrated on simulated histories; a person''s: 1 [1]';
+comment on column rts_track.growth.migration_azimuth_deg
+  is 'where the active front moved; null: a group, or not beyond its error [degrees from north]';
+
+alter table rts_track.scene_shift
+  drop constraint scene_shift_method_check,
+  add constraint scene_shift_method_check
+    check (method in ('mutual_best', 'coregistration'));
 
 reset role;
 
 -- migrate:down
 
 drop table rts_track.verdict;
+alter table rts_track.scene_shift
+  drop constraint scene_shift_method_check,
+  add constraint scene_shift_method_check
+    check (method in ('mutual_best'));
 comment on column rts_track.run.step is 'import, link, measure or region';
 comment on column rts_track.event.related_track_id
   is 'merge: the track that goes on; split: the parent';
+comment on column rts_track.link.confidence
+  is 'its weight beside its strongest rival; not calibrated [1]';
+comment on column rts_track.event.confidence
+  is 'how far the evidence carries; not calibrated [1]';
+comment on column rts_track.growth.migration_azimuth_deg
+  is 'where the front moved [degrees from north]';

@@ -50,8 +50,11 @@ def relations(turn: Transition, looks_of: LooksOf, params: LinkParams) -> list[C
         rows = turn.found.rows(role)
         if role == REACTIVATE:
             rows = rows[turn.live.stable_year[turn.found.live[rows]] > 0]
-        if len(rows):
-            events.append(_relation(role, turn, rows, looks_of, params))
+        is_told = turn.found.is_told[rows]
+        if not is_told.all():
+            events.append(_relation(role, turn, rows[~is_told], looks_of, params))
+        if is_told.any():
+            events.append(_by_person(_relation(role, turn, rows[is_told], looks_of, params)))
     return events
 
 
@@ -159,10 +162,11 @@ def _relation(
     else:
         was_on = live.outlines.observed_from[live_rows]
         after_on = np.where(is_earlier, live.earlier.observed_from[live_rows], was_on)
-    from_year = live.outlines.season_year[live_rows]
+        after_on = np.where(found.is_told[rows], found.from_on[rows], after_on)
+    from_year = found.links["from_year"].to_numpy().astype(np.int64)[rows]
     features: Features = {
         "cover": found.cover[rows],
-        "from_year": np.where(is_earlier, live.earlier.season_year[live_rows], from_year),
+        "from_year": from_year,
         "seasons_seen": live.n_seen[live_rows],
         "seasons_missed": live.n_absent[live_rows] + is_earlier,
     }
@@ -180,6 +184,14 @@ def _relation(
         decided_in=turn.season_year,
         features=features,
     )
+
+
+def _by_person(events: ChainEvents) -> ChainEvents:
+    """The events, which a person told: certain."""
+    events.confidence = np.ones(len(events))
+    events.features["told_by"] = np.full(len(events), "a person", dtype=object)
+    events.is_told = True
+    return events
 
 
 def _company(role: str, turn: Transition, rows: NDArray[np.int64]) -> Features:
@@ -201,6 +213,7 @@ def _company(role: str, turn: Transition, rows: NDArray[np.int64]) -> Features:
     area_m2 = parts.area_m2[part[rows]]
     features: Features = {
         "share": np.where(alone, np.nan, area_m2 / (area_m2 + parts.area_m2[main])),
+        "area_m2": np.round(area_m2, 1),
         "facing": facing,
         "pieces": 1 + np.bincount(one, minlength=len(rows)),
     }

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from rts_track.steps.outlines import Outlines, SeasonOutlines
     from rts_track.steps.season_links import ScenePair
+    from rts_track.steps.verdicts import Rulings
     from rts_track.track.shift import Shift
 
 NOBODY = -1
@@ -118,6 +119,8 @@ class ChainEvents:
     features: dict[str, NDArray[np.generic]]
     is_provisional: NDArray[np.bool_] | None = None
     """Which of them a later season may settle; None: none."""
+    is_told: bool = False
+    """A person said so."""
 
     def __len__(self) -> int:
         """How many."""
@@ -148,6 +151,8 @@ class ChainHistory:
     """What became of one kind from `first_season` on."""
 
     kind: str
+    rulings: Rulings
+    """What persons said of the kind's footprints, links and tracks."""
     seasons: dict[int, SeasonOutlines] = field(default_factory=dict)
     chain_of: dict[int, NDArray[np.int64]] = field(default_factory=dict)
     prior: list[str | None] = field(default_factory=list)

@@ -44,6 +44,7 @@ class Fragments:
         family = np.where(live.split_of == NOBODY, live.chain, live.split_of)
         rows = found.rows(MAIN, MERGE)
         rows = rows[~found.is_earlier[rows]]
+        rows = rows[~(found.is_told[rows] & (found.role[rows] == MERGE))]
         fresh: dict[int, int] = {}
         for together in _sharing(found.child[rows], family[found.live[rows]]):
             pieces = sorted(rows[together].tolist(), key=lambda row: found.role[row] != MAIN)
@@ -75,7 +76,7 @@ class Fragments:
         for events in history.events:
             if events.kind in (SPLIT, "initiate", "first_seen"):
                 events.is_provisional = np.isin(events.chain, open_chains)
-            if events.kind == SPLIT:
+            if events.kind == SPLIT and not events.is_told:
                 said = [self._after_split.get(chain, "") for chain in events.chain.tolist()]
                 events.features["next_season"] = np.array(said, dtype=object)
                 events.confidence = event_confidence(SPLIT, events.features, params)
@@ -150,19 +151,27 @@ def _sharing(child: NDArray[np.int64], family: NDArray[np.int64]) -> Iterator[ND
 
 def _as_fragments(links: pa.Table, outlines: pa.Array) -> pa.Table:
     """The links, those that lead to one of the outlines as a split made a fragment's."""
-    is_it = pc.is_in(links["to_outline_id"], value_set=outlines).to_numpy(zero_copy_only=False)
-    if not is_it.any():
+    is_it = pc.is_in(links["to_outline_id"], value_set=outlines)
+    if not _flags(is_it).any():
         return links
     kind = np.asarray(links["kind"].to_numpy(zero_copy_only=False), dtype=object)
-    kind[is_it.astype(bool)] = FRAGMENT
+    is_persons_merge = (kind == MERGE) & _flags(pc.equal(links["origin"], "person"))
+    kind[_flags(is_it) & ~is_persons_merge] = FRAGMENT
     return with_kind(links, kind)
 
 
 def _provisional(links: pa.Table, outlines: pa.Array) -> pa.Table:
-    """The links, those that lead to one of the outlines marked as provisional."""
-    is_provisional = pc.is_in(links["to_outline_id"], value_set=outlines)
+    """The links, those that lead to one of the outlines marked as provisional; no person's is."""
+    is_provisional = pc.and_(
+        pc.is_in(links["to_outline_id"], value_set=outlines),
+        pc.not_equal(links["origin"], "person"),
+    )
     column = links.schema.get_field_index("is_provisional")
     return links.set_column(column, links.schema.field("is_provisional"), is_provisional)
+
+
+def _flags(column: pa.ChunkedArray) -> NDArray[np.bool_]:
+    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=bool)
 
 
 def _add_fragments(states: State, gone: NDArray[np.int64], kept: Mapping[int, int]) -> None:

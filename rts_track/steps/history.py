@@ -22,6 +22,7 @@ from rts_track.steps.found import Linker
 from rts_track.steps.fragments import Fragments, larger_pieces
 from rts_track.steps.looks import LooksOver, SeasonLooks, ask_looks, read_looks
 from rts_track.steps.outlines import Outlines, SeasonOutlines, consolidate_season, outlines_of
+from rts_track.steps.ruled import RuledPairs
 from rts_track.steps.season_links import PLANE_MARGIN, ScenePair
 from rts_track.steps.tiles import Workers, tile_rows
 from rts_track.store.statements import statement
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rts_track.steps.spool import Spool
+    from rts_track.steps.verdicts import Rulings
     from rts_track.store.base import Store
     from rts_track.track.params import LinkParams
     from rts_track.track.shift import Shift
@@ -47,22 +49,28 @@ class KindHistory:
     def __init__(  # noqa: D107
         self,
         store: Store,
-        kind: str,
+        rulings: Rulings,
         params: LinkParams,
         run_id: str,
         shifts: dict[ScenePair, Shift],
         workers: Workers,
         spool: Spool,
     ) -> None:
+        params = params.of_kind(rulings.kind)
         self._store, self._params = store, params
         self._workers, self._spool = workers, spool
         self._looks: dict[int, SeasonLooks] = {}
         self._begun: list[ChainEvents] = []
         self._newest = 0
-        self.history = ChainHistory(kind=kind)
+        self.history = ChainHistory(kind=rulings.kind, rulings=rulings)
+        self._ruled = RuledPairs(store, rulings, spool)
         self._fragments = Fragments(self.history)
         self._linker = Linker(
-            kind=kind, params=params, run_id=run_id, known_shifts=shifts, workers=workers
+            kind=rulings.kind,
+            params=params,
+            run_id=run_id,
+            known_shifts=shifts,
+            workers=workers,
         )
 
     def begin(self, first_season: int, look_seasons: list[int]) -> None:
@@ -86,6 +94,7 @@ class KindHistory:
             _whole(rows, "n_seen"),
             _whole(rows, "first_year"),
         )
+        self._ruled.begin(first_season, self.live, number)
         self.live.is_piece = is_piece
         self.live.split_of = np.where(is_piece, self.live.chain, NOBODY)
         self.live.n_absent = _whole(rows, "n_absent")
@@ -111,6 +120,7 @@ class KindHistory:
         is_companion = found.companion_of >= 0
         whole[is_companion] = whole[found.companion_of[is_companion]]
         self.history.seasons[season_year], self.history.chain_of[season_year] = found, whole
+        self._ruled.passed(season_year, found, whole)
         n_outlines = np.bincount(whole, minlength=len(self.history.prior))
         self._note_seen(season_year, n_outlines, found.coverage_frac[own])
         self._note_unseen(season_year)
@@ -144,7 +154,8 @@ class KindHistory:
     ) -> NDArray[np.int64]:
         """Link the season's own outlines; the chain of each."""
         history, live, after = self.history, self.live, season.outlines.take(own)
-        found = self._linker.links(live, after, season_year)
+        ruled = self._ruled.into(season_year, season, own, live, self._fragments.chain_of)
+        found = self._linker.links(live, after, season_year, ruled)
         self._fragments.settle(live, found)
         chain_of_live = self._fragments.chain_of(live.chain)
         chain = np.full(len(after), NOBODY)
@@ -186,7 +197,7 @@ class KindHistory:
         live, found, n = self.live, turn.found, len(turn.after)
         latest, old = self._latest(turn)
         splits = found.rows(SPLIT)
-        splits = splits[~found.is_earlier[splits]]
+        splits = splits[~(found.is_earlier[splits] | found.is_told[splits])]
         latest.split_of[found.child[splits]] = turn.chain_of_live[found.live[splits]]
         piece, rest = self._pieces_apart(turn.after.take(founded))
         latest.split_of[founded[piece]] = turn.chain[founded[rest]]

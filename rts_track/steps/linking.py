@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rts_track.domain import KINDS, canonical_json, digest
+from rts_track.errors import UsageError
+from rts_track.steps.carrying import carry_over
 from rts_track.steps.chains import ChainHistory
 from rts_track.steps.covering import refresh_coverage
 from rts_track.steps.history import KindHistory
@@ -36,6 +38,7 @@ from rts_track.steps.track_rows import (
     write_states,
     write_tracks,
 )
+from rts_track.steps.verdicts import read_rulings
 from rts_track.store.statements import statement
 from rts_track.track.params import LinkParams
 
@@ -67,20 +70,28 @@ def link(
     store: Store,
     params: LinkParams | None = None,
     *,
+    redo: int | None = None,
     workers: Workers | None = None,
     progress: Progress = silent,
 ) -> LinkReport:
     """Bring outlines, links, tracks, states and events up to date with footprints and looks.
 
-    One transaction: killed at any moment, the store is as it was before. Unchanged input leaves
-    everything as it is.
+    What persons said of footprints, links and tracks goes before what is computed. One
+    transaction: killed at any moment, the store is as it was before. Unchanged input leaves
+    everything as it is. `redo`: links that season and all later ones again, though nothing
+    changed; tracks keep their ids, scenes their shifts.
+
+    Raises:
+        UsageError: nothing was found or looked at in the season to redo, or later.
     """
     params, started_at = params or LinkParams(), dt.datetime.now(dt.UTC)
     with open_spool() as spool, store.transaction():
         refresh_coverage(store, progress=progress)
+        carry_over(store)
         known, units = _known_units(store), _units(store, params)
         changed = sorted(
-            unit for unit in known.keys() | units.keys() if known.get(unit) != units.get(unit)
+            {unit for unit in known.keys() | units.keys() if known.get(unit) != units.get(unit)}
+            | _redone(units, redo)
         )
         if not changed:
             return LinkReport()
@@ -122,6 +133,18 @@ def _known_units(store: Store) -> dict[Unit, str]:
     return known
 
 
+def _redone(units: dict[Unit, str], redo: int | None) -> set[Unit]:
+    """The units from the season on that is to be linked again."""
+    if redo is None:
+        return set()
+    redone = {unit for unit in units if unit[1] >= redo}
+    if not redone:
+        newest = max((season for _, season in units), default=None)
+        known = "the store is empty" if newest is None else f"the last season is {newest}"
+        raise UsageError(f"season {redo}: nothing to link again from then on; {known}")
+    return redone
+
+
 def _after_the_season_before(unit: Unit, units: dict[Unit, str]) -> int:
     """The earliest season whose states the unit decides.
 
@@ -156,7 +179,8 @@ def _histories(
         seasons = [season for of, season in units if of == kind]
         gone = [season for of, season in ever if of == kind and season not in seasons]
         if seasons or gone:
-            worker = KindHistory(store, kind, params, run_id, shifts, team, spool)
+            rulings = read_rulings(store, kind)
+            worker = KindHistory(store, rulings, params, run_id, shifts, team, spool)
             worker.begin(first, seasons)
             workers.append(worker)
             newest = max(seasons, default=first - 1)

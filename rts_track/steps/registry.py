@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from rts_track.track.identity import Claim, identify, join_lineages
 from rts_track.track.shift import mutual_best
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -34,7 +35,8 @@ class Names:
 
     `moved_lineage` has the lineage of tracks that had another before. `removed` are tracks that
     no chain carries on; `alias` says which id stands for them, and for absorbed lineages, now
-    (None: retracted).
+    (None: retracted). `retracted` are tracks that no chain carries on, but that stay: a person
+    rejected them.
     """
 
     track_of_chain: tuple[str, ...]
@@ -42,6 +44,7 @@ class Names:
     moved_lineage: dict[str, str]
     removed: list[str]
     alias: dict[str, str | None]
+    retracted: list[str]
 
 
 def name_chains(store: Store, history: ChainHistory, first_season: int) -> Names:
@@ -49,47 +52,64 @@ def name_chains(store: Store, history: ChainHistory, first_season: int) -> Names
     registered = _Registered.read(store, history.kind, first_season)
     retired = dict.fromkeys(store.read("track_alias", ["old_track_id"])["old_track_id"].to_pylist())
     settled = registered.settled()
-    identities = identify(
-        history.prior, history.founder, _claims(store, history, settled), settled, retired
+    claims = itertools.chain(
+        _claims(store, history, settled), _claims_back(history, registered.retracted)
     )
+    unusable = retired | dict.fromkeys(registered.retracted)
+    identities = identify(history.prior, history.founder, claims, settled, unusable)
     tracks = identities.track_of_chain
-    removed = registered.without(tracks)
+    gone = registered.without(tracks)
+    rejected = history.rulings.retracted_tracks
+    retracted = [old for old in gone if old in rejected and old not in identities.alias]
+    removed = sorted(set(gone).difference(retracted))
     alias: dict[str, str | None] = {old: identities.alias.get(old) for old in removed}
     lineages = _Lineages.of(registered, history, tracks)
-    lineages.join(history, alias)
+    lineages.join(history, alias, registered.retracted.union(gone).difference(tracks))
     return Names(
         track_of_chain=tracks,
         lineage_of_chain=tuple(lineages.of_chain),
         moved_lineage=lineages.moved(removed),
         removed=removed,
         alias={**alias, **lineages.absorbed()},
+        retracted=retracted,
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Registered:
-    """The kind's tracks as they were: their lineages, and which lie in untouched seasons."""
+    """The kind's tracks as they were: their lineages, and which lie in untouched seasons.
+
+    A retracted track, which a person rejected, lies in none.
+    """
 
     track_id: pa.ChunkedArray
     lineage_id: pa.ChunkedArray
     first_year: pa.ChunkedArray
     is_settled: pa.ChunkedArray
+    retracted: frozenset[str]
 
     @classmethod
     def read(cls, store: Store, kind: str, first_season: int) -> _Registered:
         rows = store.read("track", ["track_id", "lineage_id", "first_year"], {"kind": kind})
+        is_retracted: Where = {"kind": kind, "validity": "retracted"}
+        retracted = store.read("track", ["track_id"], is_retracted)["track_id"]
+        is_settled = pc.less(rows["first_year"], first_season)
+        if len(retracted):
+            is_live = pc.invert(pc.is_in(rows["track_id"], retracted.combine_chunks()))
+            is_settled = pc.and_(is_settled, is_live)
         return cls(
             track_id=rows["track_id"],
             lineage_id=rows["lineage_id"],
             first_year=rows["first_year"],
-            is_settled=pc.less(rows["first_year"], first_season),
+            is_settled=is_settled,
+            retracted=frozenset(retracted.to_pylist()),
         )
 
     def settled(self) -> set[str]:
         return set(self.track_id.filter(self.is_settled).to_pylist())
 
     def without(self, tracks: Sequence[str]) -> list[str]:
-        """Those of touched seasons that are not among the tracks, by their ids."""
+        """Those of no untouched season that are not among the tracks, by their ids."""
         touched = self.track_id.filter(pc.invert(self.is_settled)).to_pylist()
         kept = set(tracks) if touched else set()
         return sorted(track for track in touched if track not in kept)
@@ -123,8 +143,10 @@ class _Lineages:
             of_chain[chain] = lineage
         return cls(registered=registered, track_of_chain=tracks, of_chain=of_chain, into={})
 
-    def join(self, history: ChainHistory, alias: Mapping[str, str | None]) -> None:
-        """Let relatives share the oldest of their lineages."""
+    def join(
+        self, history: ChainHistory, alias: Mapping[str, str | None], gone: Collection[str]
+    ) -> None:
+        """Let relatives share the oldest of their lineages; `gone`: tracks without a chain."""
         tracks = self.track_of_chain
         lineage_of = {
             tracks[chain]: self.of_chain[chain] for pair in history.relatives for chain in pair
@@ -133,7 +155,7 @@ class _Lineages:
         relatives += [(old, new) for old, new in alias.items() if new is not None]
         unknown = sorted({track for pair in relatives for track in pair} - lineage_of.keys())
         lineage_of |= self._of_tracks(unknown)
-        ages = self._ages(history, lineage_of.values(), alias)
+        ages = self._ages(history, lineage_of.values(), gone)
         joined = join_lineages(lineage_of, relatives, ages)
         self.into = {
             lineage_of[track]: lineage
@@ -178,12 +200,12 @@ class _Lineages:
         return lineage_of
 
     def _ages(
-        self, history: ChainHistory, lineages: Iterable[str], removed: Mapping[str, str | None]
+        self, history: ChainHistory, lineages: Iterable[str], gone: Collection[str]
     ) -> dict[str, tuple[int, str]]:
         """First season and id of each of the lineages, as they were and as they are now.
 
-        One that has none but removed tracks is younger than all: it would not be there had all
-        seasons been linked at once.
+        One that has none but tracks that are gone is younger than all: it would not be there had
+        all seasons been linked at once.
         """
         age: dict[str, tuple[int, str]] = {}
 
@@ -200,7 +222,7 @@ class _Lineages:
             self.registered.first_year.filter(is_in).to_pylist(),
             strict=True,
         ):
-            take_in(lineage, SEASON_YEARS.stop if track in removed else year)
+            take_in(lineage, SEASON_YEARS.stop if track in gone else year)
         is_asked = pc.is_in(pa.array(self.of_chain, pa.string()), asked).to_numpy(
             zero_copy_only=False
         )
@@ -239,6 +261,34 @@ def _claims(store: Store, history: ChainHistory, settled: set[str]) -> Iterator[
         fresh = np.flatnonzero(~is_known)
         if gone.num_rows and len(fresh):
             yield from _replaced(store, gone, history, season, fresh)
+
+
+def _claims_back(history: ChainHistory, retracted: frozenset[str]) -> Iterator[Claim]:
+    """Claims of footprints that a person accepts again, for the retracted tracks they were in."""
+    rulings = history.rulings
+    track_of = {
+        footprint: rulings.track_of_footprint[footprint]
+        for footprint in rulings.accepted_footprints & rulings.track_of_footprint.keys()
+        if rulings.track_of_footprint[footprint] in retracted
+    }
+    if not track_of:
+        return
+    asked = pa.array(sorted(track_of), pa.string())
+    for season, found in sorted(history.seasons.items()):
+        is_asked = pc.is_in(found.footprint_id, asked)
+        members = found.footprint_id.filter(is_asked).to_pylist()
+        outlines = found.outline_of_footprint.filter(is_asked)
+        rows = pc.index_in(outlines, pa.array(found.outlines.outline_id, pa.string()))
+        for footprint, outline, row in zip(
+            members, outlines.to_pylist(), rows.to_pylist(), strict=True
+        ):
+            yield Claim(
+                is_fragment=outline in history.fragments,
+                season_year=season,
+                outline_id=outline,
+                track_id=track_of[footprint],
+                chain=int(history.chain_of[season][row]),
+            )
 
 
 def _replaced(

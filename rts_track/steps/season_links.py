@@ -14,7 +14,7 @@ from rts_track import grid
 from rts_track.contract import arrow_schema
 from rts_track.domain import mint
 from rts_track.steps.tiles import TILE_OUTLINES, Tile, Workers, measured_tile, tile_rows
-from rts_track.track.assign import GAP, MERGE, SPLIT, Links, link_seasons, pair_weight
+from rts_track.track.assign import GAP, MERGE, SPLIT, Links, Settled, link_seasons, pair_weight
 from rts_track.track.candidates import Candidates, measure_pairs, shifts_of_pairs
 from rts_track.track.confidence import link_confidence
 from rts_track.track.shift import Shift, estimate_shift, mean_advance_m, mutual_best
@@ -119,6 +119,7 @@ def link_drifting(
     shifts: Mapping[ScenePair, Shift],
     params: LinkParams,
     workers: Workers,
+    settled: Settled | None = None,
 ) -> Links:
     """The links between active zones, which move: each pair as alike as where it was or would be.
 
@@ -131,14 +132,15 @@ def link_drifting(
         shifts: what is known of scenes' shifts.
         params: the thresholds.
         workers: who measures the pairs.
+        settled: what a person said of them.
     """
     reach_m = params.active_zone_search_m
     still = season_pairs(before, after, shifts, reach_m, workers)
     moved = season_pairs(before, after, shifts, reach_m, workers, drift_m)
     both = _more_alike(still, moved, params)
-    links = link_seasons(both, params, n_missed[both.parent])
+    links = link_seasons(both, params, n_missed[both.parent], settled)
     chosen = links.pairs
-    measured = _measured(before, after, chosen.parent, chosen.child, shifts)
+    measured = measured_pairs(before, after, chosen.parent, chosen.child, shifts)
     return Links(pairs=measured, role=links.role, weight=links.weight, share=links.share)
 
 
@@ -239,7 +241,7 @@ def link_rows(
     )
 
 
-def _measured(
+def measured_pairs(
     before: Outlines,
     after: Outlines,
     parent: NDArray[np.int64],

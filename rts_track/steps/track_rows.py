@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from rts_track.steps.registry import Names
     from rts_track.store.base import Store
 
-_DEPENDENT_TABLES = ("growth", "trend", "track_region")
+_MEASURED_TABLES = ("growth", "trend")
+_DEPENDENT_TABLES = (*_MEASURED_TABLES, "track_region")
 """Tables of other steps that point at tracks; a removed track's rows go with it."""
 
 
@@ -35,8 +36,22 @@ def write_tracks(store: Store, history: ChainHistory, names: Names, run_id: str)
         for table in _DEPENDENT_TABLES:
             store.delete(table, {"track_id": names.removed})
         store.delete("track", {"track_id": names.removed})
+    if names.retracted:
+        _retract(store, names.retracted)
     _write_aliases(store, names, run_id)
     return written.added
+
+
+def _retract(store: Store, tracks: list[str]) -> None:
+    """Keep the tracks that persons rejected, so that they can be looked up; nothing else of them.
+
+    Their states, events and outlines go as those of their seasons are written.
+    """
+    for table in _MEASURED_TABLES:
+        store.delete(table, {"track_id": tracks})
+    n = len(tracks)
+    columns = {"track_id": tracks, "validity": ["retracted"] * n, "is_provisional": [False] * n}
+    store.update("track", pa.table(columns))
 
 
 def write_outlines(store: Store, history: ChainHistory, names: Names) -> int:
@@ -153,17 +168,20 @@ def _track_batches(history: ChainHistory, names: Names) -> Iterator[pa.RecordBat
 def _track_batch(live: Live, rows: slice, history: ChainHistory, names: Names) -> pa.RecordBatch:
     outlines, chains = live.outlines, live.chain[rows].tolist()
     n_seen = live.n_seen[rows]
+    tracks = [names.track_of_chain[chain] for chain in chains]
+    confirmed = history.rulings.confirmed_tracks
+    is_tentative = (n_seen == 1) & [track not in confirmed for track in tracks]
     activity, activity_year = zip(
         *(_activity(live, history, row) for row in range(rows.start, rows.stop)), strict=True
     )
     return pa.record_batch(
         {
-            "track_id": [names.track_of_chain[chain] for chain in chains],
+            "track_id": tracks,
             "kind": [history.kind] * len(chains),
             "lineage_id": [names.lineage_of_chain[chain] for chain in chains],
             "activity": activity,
             "activity_year": activity_year,
-            "validity": np.where(n_seen == 1, "tentative", "confirmed").astype(object),
+            "validity": np.where(is_tentative, "tentative", "confirmed").astype(object),
             "first_year": live.first_year[rows],
             "last_year": outlines.season_year[rows],
             "n_seasons_observed": n_seen,

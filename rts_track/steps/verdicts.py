@@ -86,6 +86,8 @@ def read_rulings(store: Reader, kind: str) -> Rulings:
     """The verdicts in force on footprints, links and tracks of that kind."""
     alias = _aliases(store)
     rows = [row for row in in_force(store) if row["value"].get("kind") == kind]
+    if not rows:
+        return Rulings(kind=kind)
     by_target: dict[tuple[str, str], set[str]] = {}
     for row in rows:
         by_target.setdefault((row["target_kind"], row["verdict"]), set()).add(row["target_id"])
@@ -211,7 +213,7 @@ def unresolved(reader: Reader) -> list[str]:
     lost = []
     for kind in sorted({row["value"]["kind"] for row in links}):
         pairs = tuple(_pair(row) for row in links if row["value"]["kind"] == kind)
-        find = outline_finder(reader, _stored_outlines(reader, kind))
+        find = outline_finder(reader, stored_outlines(reader, kind))
         lost += [
             pair.verdict_id
             for pair in pairs
@@ -220,9 +222,11 @@ def unresolved(reader: Reader) -> list[str]:
     return lost
 
 
-def _stored_outlines(
+def stored_outlines(
     reader: Reader, kind: str
 ) -> Callable[[int], tuple[NDArray[np.object_], NDArray[np.object_]]]:
+    """Ids and EPSG:6931 polygons of a kind's stored outlines, season by season."""
+
     def outlines_of(season: int) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
         import numpy as np
         import shapely

@@ -50,8 +50,44 @@ class Links:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Settled:
+    """What a person's word has settled of candidates, before links are chosen among them.
+
+    `family` is a number for each parent, one for all outlines of a slump. `ended` are families
+    that go on or merge as a person said, `begun` the rows of children that go on or split off.
+    `told`, (n, 2) families and children, are links already; `barred`, (n, 2) parents and
+    children, are none.
+    """
+
+    family: NDArray[np.int64]
+    ended: NDArray[np.int64]
+    begun: NDArray[np.int64]
+    told: NDArray[np.int64]
+    barred: NDArray[np.int64]
+
+    def is_barred(self, pairs: Candidates) -> NDArray[np.bool_]:
+        """Which pairs are no links."""
+        return _are_among(pairs.parent, pairs.child, self.barred)
+
+    def is_told(self, pairs: Candidates) -> NDArray[np.bool_]:
+        """Which pairs a person has told the relation of."""
+        return _are_among(self.family[pairs.parent], pairs.child, self.told)
+
+    def is_ended(self, pairs: Candidates) -> NDArray[np.bool_]:
+        """Which pairs have a parent that goes on or merges elsewhere."""
+        return np.isin(self.family[pairs.parent], self.ended)
+
+    def is_begun(self, pairs: Candidates) -> NDArray[np.bool_]:
+        """Which pairs have a child that goes on or split off elsewhere."""
+        return np.isin(pairs.child, self.begun)
+
+
 def link_seasons(
-    candidates: Candidates, params: LinkParams, n_missed: NDArray[np.int64] | None = None
+    candidates: Candidates,
+    params: LinkParams,
+    n_missed: NDArray[np.int64] | None = None,
+    settled: Settled | None = None,
 ) -> Links:
     """The links among the candidate pairs.
 
@@ -63,15 +99,23 @@ def link_seasons(
         candidates: pairs that overlap, or (of active zones) lie near each other.
         params: the thresholds.
         n_missed: for each pair, how many looked-at seasons have missed its parent; None: none.
+        settled: what a person said; of ends that it leaves open, links are chosen. None: nothing.
     """
+    if settled is not None:
+        is_open = ~settled.is_barred(candidates)
+        candidates = candidates.take(is_open)
+        n_missed = None if n_missed is None else n_missed[is_open]
     weight = pair_weight(candidates, params)
     if n_missed is not None:
         weight = np.where(n_missed > 0, params.gap_weight * weight, weight)
     is_alike = (candidates.overlap_m2 == 0) | (candidates.iomin >= params.main_min_iomin)
     kept = np.flatnonzero(is_alike & ~is_dominated(candidates, params))
     pairs = candidates.take(kept)
-    is_main = best_one_to_one(pairs.parent, pairs.child, weight[kept])
-    role = _relatives(pairs, is_main, params)
+    may_end, may_begin = _open_ends(pairs, settled)
+    free = np.flatnonzero(may_end & may_begin)
+    is_main = np.zeros(len(kept), dtype=bool)
+    is_main[free] = best_one_to_one(pairs.parent[free], pairs.child[free], weight[kept[free]])
+    role = _relatives(pairs, is_main, may_end, may_begin, params)
     _give_main_to_largest(pairs, role, params)
     chosen = np.flatnonzero(role != "")
     return Links(
@@ -143,15 +187,39 @@ def _best(end: NDArray[np.int64], value: NDArray[np.float64]) -> NDArray[np.floa
     return best[end]
 
 
+def _open_ends(
+    pairs: Candidates, settled: Settled | None
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which pairs have a parent that may yet go on or merge, a child that may go on or split."""
+    if settled is None:
+        return np.ones(len(pairs.parent), dtype=bool), np.ones(len(pairs.parent), dtype=bool)
+    is_told = settled.is_told(pairs)
+    return ~(settled.is_ended(pairs) | is_told), ~(settled.is_begun(pairs) | is_told)
+
+
+def _are_among(
+    one: NDArray[np.int64], other: NDArray[np.int64], pairs: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Which of the pairs `one`, `other` are rows of (n, 2) `pairs`."""
+    if not len(pairs):
+        return np.zeros(len(one), dtype=bool)
+    n = max(int(other.max(initial=0)), int(pairs[:, 1].max())) + 1
+    return np.isin(one * n + other, pairs[:, 0] * n + pairs[:, 1])
+
+
 def _relatives(
-    pairs: Candidates, is_main: NDArray[np.bool_], params: LinkParams
+    pairs: Candidates,
+    is_main: NDArray[np.bool_],
+    may_end: NDArray[np.bool_],
+    may_begin: NDArray[np.bool_],
+    params: LinkParams,
 ) -> NDArray[np.str_]:
     """What each pair is: main, split, merge, or nothing."""
     role = np.where(is_main, MAIN, "").astype("U5")
     is_free_child = ~np.isin(pairs.child, pairs.child[is_main])
     is_free_parent = ~np.isin(pairs.parent, pairs.parent[is_main])
-    may_split = is_free_child & (pairs.cover_child >= params.split_min_cover)
-    may_merge = is_free_parent & (pairs.cover_parent >= params.merge_min_cover)
+    may_split = is_free_child & may_begin & (pairs.cover_child >= params.split_min_cover)
+    may_merge = is_free_parent & may_end & (pairs.cover_parent >= params.merge_min_cover)
     role[_foremost(may_split, pairs.child, pairs.cover_child, pairs.overlap_m2)] = SPLIT
     role[_foremost(may_merge, pairs.parent, pairs.cover_parent, pairs.overlap_m2)] = MERGE
     return role

@@ -40,13 +40,14 @@ COEFFICIENTS: dict[str, dict[str, float]] = {
         "seen again": 2.883,
     },
     "event merge": {
-        "constant": 2.979,
-        "faces by a side": -3.144,
-        "many pieces": -0.491,
-        "over a gap": -0.169,
-        "seen once": -1.571,
-        "small piece": 0.724,
-        "stands apart": -1.625,
+        "constant": -3.88,
+        "faces by a side": -3.045,
+        "log area": 1.851,
+        "many pieces": 0.151,
+        "over a gap": 0.084,
+        "seen once": -1.127,
+        "small piece": 1.738,
+        "stands apart": -1.398,
     },
     "event reactivate": {
         "constant": -3.69,
@@ -57,14 +58,15 @@ COEFFICIENTS: dict[str, dict[str, float]] = {
         "cover": -7.308,
     },
     "event split": {
-        "constant": 0.058,
-        "faces by a side": 0.301,
-        "many pieces": -1.952,
-        "missed next": -0.683,
-        "over a gap": 0.998,
-        "seen again": 2.053,
-        "small piece": -1.813,
-        "stands apart": -0.61,
+        "constant": -3.943,
+        "faces by a side": 0.608,
+        "log area": 1.094,
+        "many pieces": -1.414,
+        "missed next": -0.777,
+        "over a gap": 0.853,
+        "seen again": 1.921,
+        "small piece": -0.63,
+        "stands apart": -0.14,
     },
     "event stabilise": {
         "constant": -0.861,
@@ -114,6 +116,7 @@ def event_terms(
         terms["stands apart"] = facing == 0
         terms["many pieces"] = features["pieces"] >= _MANY_PIECES
         terms["small piece"] = features["share"] < _SMALL_PIECE
+        terms["log area"] = np.log10(features["area_m2"].astype(np.float64))
         if kind == "merge":
             terms["seen once"] = features["seasons_seen"] == 1
     elif kind == "reactivate":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +71,24 @@ class LinkParams:
     unknown_recall: float = 0.5
     """Recall that confidences assume of a source that states none; published detectors' F1 lies
     between 0.26 and 0.70."""
+
+    active_zone_min_cover: float = 0.2
+    """Active zones move between looks, so less cover than this, instead of `split_min_cover`,
+    `merge_min_cover` and `dominated_max_cover`, makes them strangers..."""
+    active_zone_min_iomin: float = 0.03
+    """... and a smaller overlap than this, instead of `main_min_iomin`."""
+
+    def of_kind(self, kind: str) -> LinkParams:
+        """The thresholds for outlines of that kind."""
+        if kind != "active_zone":
+            return self
+        return replace(
+            self,
+            split_min_cover=self.active_zone_min_cover,
+            merge_min_cover=self.active_zone_min_cover,
+            dominated_max_cover=self.active_zone_min_cover,
+            main_min_iomin=self.active_zone_min_iomin,
+        )
 
     def reach_m(self, kind: str) -> float:
         """How far apart outlines of that kind may lie and still be a pair."""

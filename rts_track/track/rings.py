@@ -107,8 +107,6 @@ def _prepare(rings: Rings, is_shell: NDArray[np.bool_]) -> None:
         first_block = block
         for ring in range(rings.polygon_ring[polygon], rings.polygon_ring[polygon + 1]):
             first, end = rings.ring_start[ring], rings.ring_start[ring + 1]
-            if end == first:
-                continue
             if (_signed_area(rings, first, end) > 0.0) != is_shell[ring]:
                 _turn(rings, first, end)
             block = _divide(rings, block, first, end)

@@ -12,10 +12,12 @@ Splits and merges in the graph, LNK and stretches: see `track.score_graph`.
 Events: an event is right if truth has one of the same kind for the same objects, at most
 `SEASON_TOLERANCE_YR` years off (traccuracy's frame buffer, for divisions); each true one is found
 once. A merge or split is of two objects, in either order: which one keeps the id is identity's
-affair. The object of a track is that of its outline in the season of the event or next after it;
-for merge and stabilise, that of its last outline before. So an event may be right where the graph
-has no split, and the other way round: one asks what was told, the other what was linked. An event
-that is less sure than `TOLD_FROM` is kept for review, and counts as not told.
+affair. So it is where several slumps become one, or one several, in a season: of such a group
+any pairs are right, as many as it takes to connect those that they are of. The object of a track
+is that of its outline in the season of the event or next after it; for merge and stabilise, that
+of its last outline before. So an event may be right where the graph has no split, and the other
+way round: one asks what was told, the other what was linked. An event that is less sure than
+`TOLD_FROM` is kept for review, and counts as not told.
 
 Identity: a switch is a change of track between successive appearances of an object; as in the
 CLEAR MOT mismatch (Bernardin & Stiefelhagen 2008, doi 10.1155/2008/246309) there is none while
@@ -42,6 +44,7 @@ from rts_track.track.truth import (
     Tracked,
     Truth,
     columns_of,
+    components,
     found_edges,
     true_edges,
 )
@@ -69,6 +72,8 @@ _WHOLE_NUMBERS = ("n_true", "n_found", "n_right")
 COLUMNS = ("measure", *_WHOLE_NUMBERS, "precision", "recall", "f1", "lnk", "per_100")
 """What a row of a score holds."""
 
+_OF_GROUPS = ("merge", "split")
+"""Events that may befall several slumps at once."""
 _OF_LAST_OUTLINE = ("merge", "stabilise")
 """Events that end a track: their object is that of its last outline before."""
 
@@ -244,11 +249,49 @@ def _score_events(
         if objects is not None:
             found_years[kind, objects].append(season_year)
     for (kind, slumps), years in true_years.items():
-        n_right[kind] += _n_paired(years, found_years[kind, slumps], season_tolerance_yr)
+        if kind not in _OF_GROUPS:
+            n_right[kind] += _n_paired(years, found_years[kind, slumps], season_tolerance_yr)
+    for kind in _OF_GROUPS:
+        n_right[kind] = _n_connected(kind, true_years, found_years, season_tolerance_yr)
     return {
         kind: Tally(n_true=n_true[kind], n_found=n_found[kind], n_right=n_right[kind])
         for kind in EVENT_KINDS
     }
+
+
+def _n_connected(
+    kind: str,
+    true_years: Mapping[tuple[str, frozenset[str]], list[int]],
+    found_years: Mapping[tuple[str, frozenset[str]], list[int]],
+    tolerance_yr: int,
+) -> int:
+    """How many found pairs connect objects that truth connects in about the same season."""
+    true_pairs: dict[int, list[tuple[str, str]]] = defaultdict(list)
+    for (of, slumps), years in true_years.items():
+        if of == kind and len(slumps) == 2:
+            one, other = sorted(slumps)
+            for year in years:
+                true_pairs[year].append((one, other))
+    waiting: list[tuple[int, str, str]] = []
+    for (of, slumps), years in found_years.items():
+        if of == kind and len(slumps) == 2:
+            one, other = sorted(slumps)
+            waiting += [(year, one, other) for year in years]
+    n = 0
+    for year, pairs in sorted(true_pairs.items()):
+        group = components({each for pair in pairs for each in pair}, pairs)
+        joined: list[tuple[str, str]] = []
+        left: list[tuple[int, str, str]] = []
+        for found_year, one, other in sorted(waiting):
+            is_near = abs(found_year - year) <= tolerance_yr
+            is_same = one in group and other in group and group[one] == group[other]
+            now = components({*group}, joined) if is_near and is_same else {}
+            if now and now[one] != now[other]:
+                joined.append((one, other))
+            else:
+                left.append((found_year, one, other))
+        waiting, n = left, n + len(joined)
+    return n
 
 
 def _found_events(

@@ -292,3 +292,41 @@ def test_export_writes_arts_beside_the_tables_and_from_an_export(store: Store, t
 def test_nothing_linked_makes_an_empty_file_that_can_be_read(store: Store, tmp_path: Path):
     assert export_arts(store, tmp_path / "out.geojson") == 0
     assert json.loads((tmp_path / "out.geojson").read_text(encoding="utf-8"))["features"] == []
+
+
+def test_relations_that_arts_tells_are_links_by_a_person(store: Store, tmp_path: Path):
+    rows = [
+        row("a18", 2018, (0, 0, 60, 50)),
+        row("a21", 2021, (400, 0, 460, 50), RepeatRTS="a18"),
+        row("big", 2018, (0, 500, 100, 560)),
+        row("small", 2018, (110, 500, 160, 560)),
+        row("both", 2019, (0, 500, 165, 560), MergedRTS="big;small"),
+        row("old", 2018, (0, 900, 60, 950), NewRTS="new"),
+        row("new", 2019, (10, 910, 40, 940), StabilizedRTS="old"),
+    ]
+    taken(store, write(tmp_path / "arts.geojson", rows))
+    link(store)
+    outline_of = {
+        one["outline_id"]: one["source_feature_id"].partition(":")[2]
+        for one in store.read("footprint", ["outline_id", "source_feature_id"]).to_pylist()
+    }
+    assert {
+        (outline_of[one["from_outline_id"]], outline_of[one["to_outline_id"]]): (
+            one["kind"],
+            one["origin"],
+            one["confidence"],
+        )
+        for one in store.read("link").to_pylist()
+    } == {
+        ("a18", "a21"): ("main", "person", 1.0),
+        ("big", "both"): ("main", "person", 1.0),
+        ("small", "both"): ("merge", "person", 1.0),
+    }
+    track_of = {
+        outline_of[one["outline_id"]]: one["track_id"]
+        for one in store.read("outline", ["outline_id", "track_id"]).to_pylist()
+    }
+    assert track_of["a18"] == track_of["a21"]
+    assert track_of["old"] != track_of["new"]
+    (event,) = store.read("event", scope={"kind": "merge"}).to_pylist()
+    assert (event["track_id"], event["related_track_id"]) == (track_of["small"], track_of["both"])

@@ -2,8 +2,12 @@
 
 import datetime as dt
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
+from rts_track import grid
+from rts_track.contract import arrow_schema
 from rts_track.steps.linking import link
 from rts_track.track.params import LinkParams
 
@@ -361,7 +365,7 @@ def test_pieces_of_a_first_season_that_are_one_soon_after_were_fragments(story):
 
 def test_a_stable_slump_that_is_found_again_whole_is_active_again(story):
     looks_everywhere(story, 2018, 2019, 2020, 2021, 2022)
-    first = [story.slump(year, "a", (0, 0, 100, 60)) for year in (2018, 2019)][0]
+    first, _ = (story.slump(year, "a", (0, 0, 100, 60)) for year in (2018, 2019))
     again = story.slump(2022, "a", (0, 0, 104, 62))
     link(story.store)
     assert story.track_of(again) == story.track_of(first)
@@ -375,7 +379,7 @@ def test_a_stable_slump_that_is_found_again_whole_is_active_again(story):
 
 def test_a_new_slump_inside_a_stable_one_is_another_tied_to_it(story):
     looks_everywhere(story, 2018, 2019, 2020, 2021, 2022)
-    scar = [story.slump(year, "a", (0, 0, 100, 60)) for year in (2018, 2019)][0]
+    scar, _ = (story.slump(year, "a", (0, 0, 100, 60)) for year in (2018, 2019))
     new = story.slump(2022, "b", (70, 20, 100, 50))
     link(story.store)
     assert story.track_of(new) != story.track_of(scar)
@@ -445,3 +449,23 @@ def test_the_shift_between_two_scenes_is_estimated_and_corrected_for(story):
     assert (shift["dx_m"] ** 2 + shift["dy_m"] ** 2) ** 0.5 == pytest.approx(117**0.5, rel=0.03)
     for row in story.store.read("link").to_pylist():
         assert row["iou"] == pytest.approx(1.0, abs=0.02)
+
+
+def test_a_shift_that_the_images_told_goes_before_what_outlines_tell(story):
+    for season, scene in ((2018, "a"), (2019, "b")):
+        story.scene(scene, season)
+    here = np.array([-1_500_000.0]), np.array([1_200_000.0])
+    (east,), (north,) = grid.to_ground(np.array([38.0]), np.array([0.0]), *here)
+    row = {
+        "scene_a": "a", "scene_b": "b", "dx_m": float(east), "dy_m": float(north), "se_m": 0.4,
+        "n": 900, "method": "coregistration", "is_applied": True,
+    }  # fmt: skip
+    schema = arrow_schema("scene_shift")
+    story.store.upsert("scene_shift", pa.Table.from_pylist([row], schema=schema))
+    first = story.slump(2018, "s", (0, 0, 40, 40), scene="a")
+    neighbour = story.slump(2018, "n", (41, 0, 81, 40), scene="a")
+    moved = story.slump(2019, "s", (38, 0, 78, 40), scene="b")
+    link(story.store)
+    assert story.track_of(moved) == story.track_of(first) != story.track_of(neighbour)
+    (kept,) = story.store.read("scene_shift").to_pylist()
+    assert kept == row

@@ -120,3 +120,13 @@ def test_a_users_mistake_is_one_line_and_stores_nothing(linked, arguments, code,
     for word in words:
         assert word in err
     assert rows("select count(*) from verdict") == [(0,)]
+
+
+def test_a_season_is_linked_again_on_request(linked):
+    before = rows("select * exclude (run_id) from link order by link_id")
+    out = linked("link", "--redo", "2019")[1]
+    assert out.startswith("linked 2019-")
+    assert rows("select * exclude (run_id) from link order by link_id") == before
+    code, out, err = linked("link", "--redo", "2099")
+    assert (code, out) == (2, "")
+    assert "season 2099: nothing to link again from then on" in err

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
-from rts_track.track.assign import best_one_to_one, link_seasons, renewals
+from rts_track.track.assign import Settled, best_one_to_one, link_seasons, renewals
 from rts_track.track.candidates import measure_pairs, neighbours
 from rts_track.track.params import LinkParams
 
@@ -35,6 +35,20 @@ def links(parents, children, kind="landform", missed=()):
     pairs = candidates(parents, children, PARAMS.reach_m(kind))
     n_missed = np.isin(pairs.parent, missed).astype(np.int64)
     return rows(link_seasons(pairs, PARAMS, n_missed))
+
+
+def settled(n_parents, *, ended=(), begun=(), told=(), barred=()):
+    return Settled(
+        family=np.arange(n_parents),
+        ended=np.array(ended, dtype=np.int64),
+        begun=np.array(begun, dtype=np.int64),
+        told=np.array(told, dtype=np.int64).reshape(-1, 2),
+        barred=np.array(barred, dtype=np.int64).reshape(-1, 2),
+    )
+
+
+def links_beside(parents, children, said):
+    return rows(link_seasons(candidates(parents, children, PARAMS.search_m), PARAMS, None, said))
 
 
 def test_a_slump_that_grew_is_linked_to_itself():
@@ -156,3 +170,51 @@ def test_moving_everything_changes_no_link(before, after, by):
 
     here = links(polygons(*before), polygons(*after))
     assert links(polygons(*moved(before)), polygons(*moved(after))) == here
+
+
+def test_nothing_settled_is_as_if_nobody_had_said_anything():
+    before = polygons((0, 0, 100, 60), (105, 0, 150, 60), (300, 0, 360, 50))
+    after = polygons((0, 0, 152, 60), (300, 0, 330, 50), (332, 0, 360, 50))
+    assert links_beside(before, after, settled(3)) == links(before, after)
+
+
+def test_a_barred_pair_is_no_link_and_no_rival():
+    before = polygons((0, 0, 100, 60), (105, 0, 150, 60))
+    after = polygons((0, 0, 152, 60))
+    said = settled(2, barred=[(0, 0)])
+    found = link_seasons(candidates(before, after, PARAMS.search_m), PARAMS, None, said)
+    assert rows(found) == [(1, 0, "main")]
+    assert found.share.tolist() == [1.0]
+
+
+def test_where_a_person_has_a_slump_go_on_elsewhere_an_outline_on_it_can_only_split_off():
+    before, after = polygons((0, 0, 60, 50)), polygons((0, 0, 60, 50), (400, 0, 460, 50))
+    assert links_beside(before, after, settled(1, ended=[0], begun=[1], told=[(0, 1)])) == [
+        (0, 0, "split")
+    ]
+
+
+def test_where_a_person_has_an_outline_be_another_slumps_one_under_it_can_only_merge():
+    before, after = polygons((0, 0, 60, 50), (400, 0, 460, 50)), polygons((0, 0, 60, 50))
+    assert links_beside(before, after, settled(2, ended=[1], begun=[0], told=[(1, 0)])) == [
+        (0, 0, "merge")
+    ]
+
+
+def test_of_a_pair_that_a_person_told_nothing_else_is_made():
+    before, after = polygons((0, 0, 60, 50)), polygons((0, 0, 60, 50))
+    for ends in ({"ended": [0], "begun": [0]}, {"begun": [0]}, {"ended": [0]}):
+        assert links_beside(before, after, settled(1, told=[(0, 0)], **ends)) == []
+
+
+def test_outlines_of_one_slump_end_together():
+    before = polygons((0, 0, 60, 50), (70, 0, 130, 50))
+    after = polygons((0, 0, 60, 50), (70, 0, 130, 50))
+    pieces = Settled(
+        family=np.zeros(2, dtype=np.int64),
+        ended=np.array([0]),
+        begun=np.empty(0, dtype=np.int64),
+        told=np.empty((0, 2), dtype=np.int64),
+        barred=np.empty((0, 2), dtype=np.int64),
+    )
+    assert links_beside(before, after, pieces) == [(0, 0, "split"), (1, 1, "split")]

@@ -224,16 +224,22 @@ def test_what_rounds_too_coarsely_to_tell_a_side_is_measured_by_geos():
     # The first's left edge comes from beyond 2^10, where differences from 0.1 round.
     one = shapely.Polygon([(0.1, 0.1), (1_025.3, 1_025.3), (1_025.3, 0.1)])
     other = shapely.Polygon([(0.1, 0.1), (513.7, 513.7), (0.1, 900.0)])
-    arrays = [np.array([each], dtype=object) for each in (one, other)]
-    assert not measure_rings(*map(rings_of, arrays), FIRST, FIRST, STILL)[1].any()
-    for by in ((0.0, 0.0), (0.1, -40.0)):
-        assert shared(one, other, by) == close_to(by_geos(one, put(other, 1.0, by)))
+    for by in ((0.0, 0.0), (2_000.0, 3_000.0)):
+        there = put(other, 1.0, np.negative(by))
+        arrays = [np.array([each], dtype=object) for each in (one, there)]
+        is_sure = measure_rings(*map(rings_of, arrays), FIRST, FIRST, np.array([by]))[1]
+        assert not is_sure.any()
+        assert shared(one, there, by) == close_to(by_geos(one, other))
 
 
 def test_an_empty_polygon_shares_nothing():
     square = put(shapely.box(0, 0, 9, 9), 1.0)
     assert shared(shapely.Polygon(), square) == 0.0
     assert shared(square, shapely.MultiPolygon()) == 0.0
+    among = np.array([shapely.MultiPolygon(), square, shapely.Polygon(), square], dtype=object)
+    rows = np.arange(4)
+    areas = overlap_m2(among, among[[1, 1, 1, 1]], rows, rows, np.zeros((4, 2)))
+    assert areas.tolist() == [0.0, 81.0, 0.0, 81.0]
 
 
 def test_no_pairs_have_no_areas():

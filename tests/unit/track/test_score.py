@@ -510,3 +510,18 @@ def test_an_event_that_is_more_probably_wrong_than_right_is_not_told():
     for sure, n_found in ((0.7, 1), (0.4, 0)):
         score = story(**MERGED, tracks=tracks, events=events, confidences=[sure])
         assert counts(score.events["merge"]) == (1, n_found, n_found)
+
+
+def test_where_several_slumps_become_one_any_pairs_that_connect_them_are_right():
+    known = {
+        "footprints": [
+            "a18 A A18 2018 500", "b18 B B18 2018 500", "c18 C C18 2018 500",
+            "a19 A A19 2019 1600",
+        ],
+        "true_events": ["B A 2019 merge", "C A 2019 merge"],
+    }  # fmt: skip
+    tracks = ["A18 1", "B18 2", "C18 3", "A19 2"]
+    star = story(**known, tracks=tracks, events=["1 2 2019 merge", "3 2 2019 merge"])
+    assert counts(star.events["merge"]) == (2, 2, 2)
+    twice = story(**known, tracks=tracks, events=["3 2 2019 merge", "2 3 2019 merge"])
+    assert counts(twice.events["merge"]) == (2, 2, 1)
