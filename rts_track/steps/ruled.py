@@ -128,19 +128,24 @@ class RuledPairs:
             return
         outline_of = self._stored_ends(pairs)
         own = _rows_by_id(live.outlines, set(outline_of.values()))
+        rows = np.array(sorted(row for each in own.values() for row in each), dtype=np.int64)
+        self._keep(live.outlines.take(rows), live.chain[rows].tolist())
         for footprint, outline in sorted(outline_of.items()):
-            if outline in own:
-                row = own[outline][0]
-                start, chain = live.outlines.take(np.array([row])), int(live.chain[row])
-            else:
-                rows = self._store.query(statement("speaking_outline"), {"outline_id": outline})
-                if rows.num_rows == 0:
-                    continue
-                start = outlines_of(rows, self._spool)
-                # A track that merged away is live no more.
-                chain = chain_of_track.get(rows["track_id"][0].as_py(), -1)
-            self._outline_of[footprint] = str(start.outline_id[0])
-            self._keep(start, [chain])
+            speaker = outline if outline in own else self._speaker_of(outline, chain_of_track)
+            if speaker is not None:
+                self._outline_of[footprint] = speaker
+
+    def _speaker_of(self, outline: str, chain_of_track: Mapping[str, int]) -> str | None:
+        """The stored outline that speaks for the place of one that is no chain's latest."""
+        rows = self._store.query(statement("speaking_outline"), {"outline_id": outline})
+        if rows.num_rows == 0:
+            return None
+        speaker = str(rows["outline_id"][0].as_py())
+        if speaker not in self._row_of:
+            # A track that merged away is live no more.
+            chain = chain_of_track.get(rows["track_id"][0].as_py(), -1)
+            self._keep(outlines_of(rows, self._spool), [chain])
+        return speaker
 
     def into(
         self,

@@ -17,17 +17,24 @@ if TYPE_CHECKING:
 FACING_M = 12.0
 """Pieces of one slump lie nearer than this."""
 
+TOUCHING_M = 1.0
+"""Outlines nearer than this touch: less than anybody draws exactly."""
+TOUCHING_SHARE = 1.0
+
 
 def facing_share(one: NDArray[np.object_], other: NDArray[np.object_]) -> NDArray[np.float64]:
     """How much of the smaller outline's boundary faces the other closely, beside its size.
 
     The length within `FACING_M` of the other, over the square root of the smaller one's area:
-    pieces of one slump face each other along a whole side, neighbours at a corner.
+    pieces of one slump face each other along a whole side, neighbours at a corner. Outlines that
+    touch were drawn as two on purpose: theirs counts no more than `TOUCHING_SHARE`.
     """
     is_smaller = shapely.area(one) <= shapely.area(other)
     small, large = np.where(is_smaller, one, other), np.where(is_smaller, other, one)
     near = shapely.intersection(shapely.boundary(small), shapely.buffer(large, FACING_M))
-    return np.asarray(shapely.length(near) / np.sqrt(shapely.area(small)))
+    share = shapely.length(near) / np.sqrt(shapely.area(small))
+    touches = shapely.dwithin(small, large, TOUCHING_M)
+    return np.where(touches, np.minimum(share, TOUCHING_SHARE), share)
 
 
 def facing_pairs(

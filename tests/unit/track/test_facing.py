@@ -44,3 +44,10 @@ def test_pieces_belong_to_the_largest_of_those_they_face():
 def test_nothing_faces_nothing():
     piece, rest = pieces_apart(*facing_pairs(boxes(), boxes(), MIN_FACING), np.empty(0))
     assert len(piece) == len(rest) == 0
+
+
+def test_outlines_that_touch_were_drawn_as_two_on_purpose():
+    one, other = boxes((0, 0, 60, 60)), boxes((60.5, 0, 140, 60))
+    assert facing_share(one, other) <= 1.0
+    piece, _ = pieces_apart(*facing_pairs(one, other, MIN_FACING), np.array([3600.0]))
+    assert len(piece) == 0
