@@ -227,6 +227,8 @@ def import_(
         check_faults_file(faults)
     if not paths and verdicts is None:
         raise UsageError("nothing to import: name files of outlines, or --verdicts FILE")
+    if faults and not paths:
+        raise UsageError("--faults lists outlines; rows of verdicts at fault are all printed")
     if paths:
         with _open_to_import(store) as opened:
             report = import_footprints(opened, paths, request, progress=_progress(quiet))
@@ -691,7 +693,13 @@ def _progress(quiet: bool) -> Progress:
         from tqdm import tqdm
 
         bar: Iterable[Item] = tqdm(
-            items, desc=label, total=total, delay=1.0, leave=False, file=sys.stderr
+            items,
+            desc=label,
+            total=total,
+            delay=1.0,
+            leave=False,
+            file=sys.stderr,
+            disable=None,  # where it is no terminal
         )
         return bar
 

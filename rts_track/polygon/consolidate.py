@@ -61,11 +61,6 @@ class Consensus:
         """Where each outline's members begin."""
         return np.cumsum(self.n_members) - self.n_members
 
-    def members_of(self, outline: int) -> NDArray[np.int64]:
-        """The members of one outline."""
-        start = int(self.n_members[:outline].sum())
-        return self.members[start : start + int(self.n_members[outline])]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _GroupOutline:

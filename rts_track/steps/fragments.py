@@ -46,6 +46,7 @@ class Fragments:
         rows = rows[~found.is_earlier[rows]]
         rows = rows[~(found.is_told[rows] & (found.role[rows] == MERGE))]
         fresh: dict[int, int] = {}
+        of_others: set[int] = set()
         for together in _sharing(found.child[rows], family[found.live[rows]]):
             pieces = sorted(rows[together].tolist(), key=lambda row: found.role[row] != MAIN)
             if (live.split_of[found.live[pieces]] == NOBODY).all():
@@ -57,8 +58,9 @@ class Fragments:
             for gone in dict.fromkeys(chains):
                 if gone != kept:
                     self.joined[gone] = fresh[gone] = kept
+                    of_others |= {gone} if kept != root else set()
         if fresh:
-            self._rewrite(live, fresh)
+            self._rewrite(live, fresh, of_others)
         _settle_pieces(live, found)
 
     def note_after_split(self, what: str, live: Live, rows: NDArray[np.bool_]) -> None:
@@ -86,12 +88,17 @@ class Fragments:
             chain = self.joined[chain]
         return chain
 
-    def _rewrite(self, live: Live, joined: Mapping[int, int]) -> None:
-        """Let what was told of chains that split soon before be told of whom they are of."""
+    def _rewrite(self, live: Live, joined: Mapping[int, int], of_others: set[int]) -> None:
+        """Let what was told of chains that split soon before be told of whom they are of.
+
+        `of_others` are those that are not of the slump that they split from, but of another that
+        did: what leads to them still is a split.
+        """
         history, gone = self._history, np.array(sorted(joined), dtype=np.int64)
         outlines = live.outlines.outline_id[np.isin(live.chain, gone)]
         history.fragments |= set(outlines.tolist())
-        of_fragments = pa.array(outlines.tolist(), pa.string())
+        is_of_root = np.isin(live.chain, gone) & ~np.isin(live.chain, list(of_others))
+        of_fragments = pa.array(live.outlines.outline_id[is_of_root].tolist(), pa.string())
         history.links = [_as_fragments(links, of_fragments) for links in history.links]
         for events in history.events:
             events.drop(gone)

@@ -55,7 +55,7 @@ class LinkReport:
     """What linking did; `first_season` is None where nothing had changed.
 
     Outlines, links and events are all that were worked off: from the first changed season on, or
-    from an earlier one that held something provisional.
+    from an earlier one that held something provisional or that the changed one settles.
     """
 
     first_season: int | None = None
@@ -96,7 +96,11 @@ def link(
         if not changed:
             return LinkReport()
         first_changed = min(_after_the_season_before(unit, units) for unit in changed)
-        first = min(first_changed, _provisional_since(store, first_changed))
+        first = min(
+            first_changed,
+            _provisional_since(store, first_changed),
+            *_settled_by(store, changed, known),
+        )
         last = max(season for _, season in known.keys() | units.keys())
         inputs = digest(
             *(f"{kind} {season} {units.get((kind, season))}" for kind, season in changed)
@@ -153,6 +157,22 @@ def _after_the_season_before(unit: Unit, units: dict[Unit, str]) -> int:
     kind, season = unit
     before = [other for of, other in units if of == kind and other < season]
     return max(before, default=season - 1) + 1
+
+
+def _settled_by(store: Store, changed: list[Unit], known: dict[Unit, str]) -> list[int]:
+    """The seasons that the changed ones settled, or seasons after these did.
+
+    What began or split in a season is settled by the next with outlines: where that is redone or
+    filled in, it is to be settled anew.
+    """
+    rows = store.query(statement("outline_seasons")).to_pylist()
+    newest = dict(sorted(known))
+    settled = []
+    for kind, season in changed:
+        if season <= newest.get(kind, season - 1):
+            own = (row["season_year"] for row in rows if row["kind"] == kind)
+            settled += [max((other for other in own if other < season), default=season)]
+    return settled
 
 
 def _provisional_since(store: Store, otherwise: int) -> int:

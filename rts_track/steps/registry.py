@@ -63,14 +63,14 @@ def name_chains(store: Store, history: ChainHistory, first_season: int) -> Names
     retracted = [old for old in gone if old in rejected and old not in identities.alias]
     removed = sorted(set(gone).difference(retracted))
     alias: dict[str, str | None] = {old: identities.alias.get(old) for old in removed}
-    lineages = _Lineages.of(registered, history, tracks)
+    lineages = _Lineages.of(registered, tracks)
     lineages.join(history, alias, registered.retracted.union(gone).difference(tracks))
     return Names(
         track_of_chain=tracks,
         lineage_of_chain=tuple(lineages.of_chain),
         moved_lineage=lineages.moved(removed),
         removed=removed,
-        alias={**alias, **lineages.absorbed()},
+        alias={**alias, **lineages.absorbed(), **lineages.lost(removed)},
         retracted=retracted,
     )
 
@@ -131,9 +131,7 @@ class _Lineages:
     into: dict[str, str]
 
     @classmethod
-    def of(
-        cls, registered: _Registered, history: ChainHistory, tracks: tuple[str, ...]
-    ) -> _Lineages:
+    def of(cls, registered: _Registered, tracks: tuple[str, ...]) -> _Lineages:
         """The lineages that the tracks had; one of its own for each new track."""
         known = registered.lineages_of(pa.array(tracks, pa.string()))
         of_chain = known.to_pylist()
@@ -179,6 +177,17 @@ class _Lineages:
         """Which lineage each registered one became, of those that are no longer."""
         _, lineage_id = self._registered_in(self.into)
         return {lineage: self.into[lineage] for lineage in lineage_id}
+
+    def lost(self, removed: Sequence[str]) -> dict[str, str | None]:
+        """The registered lineages that have no track any more: nothing stands for them."""
+        if not removed:
+            return {}
+        registered = self.registered
+        is_gone = pc.is_in(registered.track_id, pa.array(removed, pa.string()))
+        kept = set(registered.lineage_id.filter(pc.invert(is_gone)).to_pylist())
+        kept |= set(self.of_chain) | self.into.keys()
+        gone = registered.lineage_id.filter(is_gone).to_pylist()
+        return dict.fromkeys(sorted(set(gone) - kept))
 
     def _registered_in(self, lineages: Iterable[str]) -> tuple[list[str], list[str]]:
         """The registered tracks of some lineages, and the lineage of each."""

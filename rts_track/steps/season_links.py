@@ -13,6 +13,7 @@ import shapely
 from rts_track import grid
 from rts_track.contract import arrow_schema
 from rts_track.domain import mint
+from rts_track.growth.thaw import DAYS_PER_YEAR
 from rts_track.steps.tiles import TILE_OUTLINES, Tile, Workers, measured_tile, tile_rows
 from rts_track.track.assign import GAP, MERGE, SPLIT, Links, Settled, link_seasons, pair_weight
 from rts_track.track.candidates import Candidates, measure_pairs, shifts_of_pairs
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 ScenePair = tuple[str, str]
 PLANE_MARGIN = 1.3
 """Lengths in EPSG:6931 differ from the ground's by less than this factor north of 20 degrees."""
-_DAYS_PER_YEAR = 365.25
+_LEAST_YEARS = 0.5
+"""Nearer in time, two looks tell no drift a year: errors would count many times."""
 
 
 def read_shifts(store: Store) -> dict[ScenePair, Shift]:
@@ -162,9 +164,9 @@ def expected_drift_m(
     then, now = earlier.take(rows), latest.take(rows)
     moved_m = _offsets_m(then, now)
     moved_m -= shifts_of_pairs(then.scene_id, now.scene_id, shifts)
-    years = (now.observed_on - then.observed_on).astype(np.float64) / _DAYS_PER_YEAR
+    years = (now.observed_on - then.observed_on).astype(np.float64) / DAYS_PER_YEAR
     ahead = season_year - now.season_year
-    drift_m[rows] = moved_m * (ahead / np.maximum(years, 0.5))[:, None]
+    drift_m[rows] = moved_m * (ahead / np.maximum(years, _LEAST_YEARS))[:, None]
     return drift_m
 
 

@@ -7,6 +7,7 @@ from its two polygons alone, and the pairs of all tiles together are those of no
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -101,6 +102,8 @@ def _cluster(address: str, n: int) -> Iterator[object]:
         raise UsageError(
             "Dask is not installed; `pip install 'rts-track[dask]'` brings it"
         ) from error
+    # Importing it sets this to INFO: thirty lines on sockets around the one that matters.
+    logging.getLogger("distributed").setLevel(logging.WARNING)
     if address == "local":
         with (
             LocalCluster(n_workers=n, threads_per_worker=1, dashboard_address=None) as cluster,

@@ -261,7 +261,8 @@ def _write_aliases(store: Store, names: Names, run_id: str) -> None:
 
 def _reason(old: str, names: Names) -> str:
     if old not in names.removed:
-        return "lineage absorbed by a split or merge"
+        is_lost = names.alias.get(old) is None
+        return "its tracks are gone" if is_lost else "lineage absorbed by a split or merge"
     if names.alias[old] is None:
         return "its outlines are gone"
     return "found to be the same slump"

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from rts_track.track.params import LinkParams
     from rts_track.track.shift import Shift
 
     Part = TypeVar("Part")
@@ -144,11 +143,6 @@ def shifts_of_pairs(
     scenes = zip(scene_a.tolist(), scene_b.tolist(), strict=True)
     rows = np.fromiter(map(row_of.get, scenes, repeat(0)), dtype=np.int64, count=len(scene_a))
     return np.asarray(table[rows])
-
-
-def near_enough(candidates: Candidates, params: LinkParams) -> Candidates:
-    """The pairs that overlap, or lie within the search distance."""
-    return candidates.take(candidates.distance_m <= params.search_m)
 
 
 def _by_chunks(task: Callable[[slice], Part], n_rows: int, workers: int) -> list[Part]:

@@ -22,9 +22,13 @@ Features = Mapping[str, "NDArray[Any]"]
 _LEAST_MISS_RATE = 0.02
 """No detector is taken to find more than this leaves."""
 _MOST_EVIDENCE = 6.0
+"""Log odds that looking may bring at most: seasons are not as independent as they are taken for."""
 _SMALL_PIECE = 0.2
+"""Share of both pieces below which one is a crumb."""
 _MANY_PIECES = 3
+"""Slumps seldom split into so many; drawings do."""
 _CONFIDENCE_RANGE = (0.001, 0.999)
+"""Nothing is certain but what a person says."""
 
 COEFFICIENTS: dict[str, dict[str, float]] = {
     "event first_seen": {

@@ -20,6 +20,7 @@ FACING_M = 12.0
 TOUCHING_M = 1.0
 """Outlines nearer than this touch: less than anybody draws exactly."""
 TOUCHING_SHARE = 1.0
+"""Below what pieces reach (`LinkParams.fragment_facing`), so that such outlines are none."""
 
 
 def facing_share(one: NDArray[np.object_], other: NDArray[np.object_]) -> NDArray[np.float64]:
@@ -34,7 +35,7 @@ def facing_share(one: NDArray[np.object_], other: NDArray[np.object_]) -> NDArra
     near = shapely.intersection(shapely.boundary(small), shapely.buffer(large, FACING_M))
     share = shapely.length(near) / np.sqrt(shapely.area(small))
     touches = shapely.dwithin(small, large, TOUCHING_M)
-    return np.where(touches, np.minimum(share, TOUCHING_SHARE), share)
+    return np.asarray(np.where(touches, np.minimum(share, TOUCHING_SHARE), share))
 
 
 def facing_pairs(

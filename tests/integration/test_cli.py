@@ -220,6 +220,12 @@ def test_ctrl_c_is_one_line(run, monkeypatch):
     assert err.strip() == "rts-track: interrupted; what the store held before is unchanged"
 
 
+def test_faults_of_outlines_are_not_asked_of_verdicts_alone(run):
+    code, _, err = run("import", "--verdicts", "decisions.csv", "--faults", "faults.csv")
+    assert code == 2
+    assert "--faults lists outlines" in err
+
+
 def test_a_faults_file_that_cannot_be_is_told_before_anything_is_stored(run, tmp_path):
     given = ["import", EXAMPLE, "--source", "survey", *FIELDS]
     for file in ("no/such/folder/faults.csv", "."):

@@ -147,6 +147,19 @@ def test_neighbours_that_touch_are_not_relatives(story):
     assert story.store.count("link") == 2
 
 
+def test_a_link_with_a_rival_nearly_as_good_is_ambiguous_and_one_without_is_not(story):
+    story.slump(2018, "a", (0, 0, 100, 100))
+    story.slump(2019, "a", (0, 0, 52, 100))
+    story.slump(2019, "b", (52, 0, 100, 100))
+    story.slump(2018, "c", (500, 0, 600, 100))
+    story.slump(2019, "c", (500, 0, 610, 100))
+    link(story.store)
+    links = story.store.read("link").to_pylist()
+    of_halves = [row for row in links if row["overlap_m2"] < 8_000.0]
+    assert [row["is_ambiguous"] for row in of_halves if row["kind"] == "main"] == [True]
+    assert [row["is_ambiguous"] for row in links if row not in of_halves] == [False]
+
+
 def test_the_same_slump_in_two_scenes_of_a_season_is_one_outline(story):
     story.scene("coarse", 2018, gsd_m=10.0)
     story.scene("fine", 2018, gsd_m=3.0)
@@ -469,3 +482,20 @@ def test_a_shift_that_the_images_told_goes_before_what_outlines_tell(story):
     assert story.track_of(moved) == story.track_of(first) != story.track_of(neighbour)
     (kept,) = story.store.read("scene_shift").to_pylist()
     assert kept == row
+
+
+def test_a_lineage_whose_tracks_are_gone_stays_resolvable(story):
+    story.slump(2018, "stays", (500, 500, 560, 550))
+    gone = story.slump(2018, "gone", (0, 0, 60, 50))
+    link(story.store)
+    track = story.track_of(gone)
+    (row,) = story.store.read("track", ["lineage_id"], {"track_id": track}).to_pylist()
+    story.store.upsert(
+        "superseded_footprint", pa.table({"footprint_id": [gone], "run_id": ["story"]})
+    )
+    link(story.store)
+    aliases = {
+        each["old_track_id"]: each["track_id"]
+        for each in story.store.read("track_alias").to_pylist()
+    }
+    assert aliases == {track: None, row["lineage_id"]: None}

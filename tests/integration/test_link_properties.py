@@ -247,6 +247,36 @@ def test_a_split_stays_provisional_while_only_looks_follow(story):
     assert track["track_id"] == story.track_of(small)
 
 
+def test_pieces_that_join_without_the_whole_stay_split_from_it(story):
+    story.slump(2018, "whole", (0, 0, 150, 70))
+    first = story.slump(2019, "west", (0, 0, 50, 70))
+    pieces = [story.slump(2019, "middle", (56, 0, 104, 70))]
+    pieces += [story.slump(2019, "east", (110, 0, 150, 70))]
+    joined = story.slump(2020, "both", (56, 0, 150, 70))
+    link(story.store)
+    assert {story.track_of(each) for each in pieces} == {story.track_of(joined)}
+    assert story.track_of(first) != story.track_of(joined)
+    assert [row["kind"] for row in rows(story, "link", from_year=2018)].count("split") == 2
+    assert story.events_of(joined) == [("split", 2019)]
+
+
+def test_a_season_filled_in_settles_anew_what_began_before_it(story):
+    for season in (2018, 2019, 2020):
+        story.look(season, EVERYWHERE)
+    first = story.slump(2018, "a", (0, 0, 60, 50))
+    story.slump(2018, "b", (400, 0, 460, 50))
+    story.slump(2020, "b", (400, 0, 460, 50))
+    link(story.store)
+    (before,) = rows(story, "event", track_id=story.track_of(first), season_year=2018)
+    assert '"next_season": "missed"' in before["evidence"]
+    story.slump(2019, "a", (0, 0, 60, 50))
+    link(story.store)
+    now = rows(story, "event", track_id=story.track_of(first), season_year=2018)
+    assert [
+        '"next_season": "seen"' in row["evidence"] for row in now if row["kind"] == "first_seen"
+    ] == [True]
+
+
 def test_a_corrected_pixel_size_reaches_the_outline(story):
     story.scene("s", 2018, gsd_m=3.0)
     story.slump(2018, "a", (0, 0, 60, 50), scene="s")

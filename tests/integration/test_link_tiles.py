@@ -69,10 +69,13 @@ def test_threads_change_no_row(imported, whole, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_dask_cluster_changes_no_row(imported, whole, tmp_path, monkeypatch):
+def test_a_dask_cluster_changes_no_row_and_keeps_quiet(
+    imported, whole, tmp_path, monkeypatch, caplog
+):
     monkeypatch.setattr(tiles, "TILE_OUTLINES", 30)
     with open_workers(2, "local") as workers:
         assert linked(imported, tmp_path, workers) == whole
+    assert [r.message for r in caplog.records if r.name.startswith("distributed")] == []
 
 
 boxes = st.lists(

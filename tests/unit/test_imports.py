@@ -6,13 +6,23 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+import shapely
+
+from rts_track.contract import arrow_schema
+from rts_track.store.base import open_store
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {
+    "dask",
+    "distributed",
     "duckdb",
     "geopandas",
+    "llvmlite",
     "matplotlib",
+    "movingpandas",
+    "numba",
     "numpy",
     "pandas",
     "prefect",
@@ -62,15 +72,36 @@ def test_the_command_line_is_imported_without_anything_heavy():
     assert not loaded & HEAVY
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["import", "--help"], ["query"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["import", "--help"], ["link", "--help"], ["query"]]
+)
 def test_help_and_the_list_of_questions_load_nothing_heavy(arguments):
     loaded = loaded_by(RUN, *arguments)
     assert "typer" in loaded
     assert not loaded & HEAVY
 
 
-@pytest.mark.parametrize("arguments", [["status"], ["query", "tracks"]])
-def test_status_and_questions_load_neither_pandas_nor_geopandas(duckdb_url, arguments):
-    loaded = loaded_by(RUN, *arguments, "--store", duckdb_url)
+@pytest.fixture
+def store_of_a_slump(duckdb_url):
+    """The address of a store that holds a slump of which nothing else is known."""
+    around = shapely.box(130.0, 72.0, 130.001, 72.001)
+    slump = {"track_id": "slump-1", "kind": "landform", "lineage_id": "family-1"}
+    slump |= {"activity": "active", "activity_year": 2020, "validity": "tentative"}
+    slump |= {"first_year": 2020, "last_year": 2020, "n_seasons_observed": 1, "area_m2": 100.0}
+    slump |= {"lon": 130.0, "lat": 72.0, "is_provisional": False}
+    slump |= {"geometry": shapely.to_wkb(shapely.MultiPolygon([around]))}
+    with open_store(duckdb_url) as store:
+        store.upsert("track", pa.Table.from_pylist([slump], schema=arrow_schema("track")))
+    return duckdb_url
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["status"], ["query", "tracks"], ["query", "review-queue"], ["history", "slump-1"]],
+)
+def test_status_questions_and_stories_load_nothing_of_geometry_or_linking(
+    store_of_a_slump, arguments
+):
+    loaded = loaded_by(RUN, *arguments, "--store", store_of_a_slump)
     assert "duckdb" in loaded
-    assert not loaded & {"pandas", "geopandas", "torch", "prefect"}
+    assert not loaded & (HEAVY - {"duckdb", "numpy", "pyarrow"})
