@@ -208,6 +208,7 @@ def _histories(
             worker.history.emptied = [season for season in gone if season > newest]
     for worker, season in progress(todo, label="linking", total=len(todo)):
         worker.advance(season)
+        spool.let_go()
     return [worker.finish() for worker in workers]
 
 

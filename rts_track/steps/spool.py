@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,15 +16,23 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:  # noqa: D107
         self._folder = folder
-        self._n = 0
+        self._maps: list[mmap.mmap] = []
 
     def keep(self, table: pa.Table) -> pa.Table:
         """The same table, its columns on disk."""
-        path = self._folder / f"{self._n}.arrow"
-        self._n += 1
+        path = self._folder / f"{len(self._maps)}.arrow"
         with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
             writer.write_table(table)
-        return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        with path.open("rb") as written:
+            mapped = mmap.mmap(written.fileno(), 0, access=mmap.ACCESS_READ)
+        self._maps.append(mapped)
+        return pa.ipc.open_file(pa.py_buffer(mapped)).read_all()
+
+    def let_go(self) -> None:
+        """Give back the memory that pages read so far take; they are read anew when needed."""
+        if hasattr(mmap, "MADV_DONTNEED"):  # not on every system
+            for mapped in self._maps:
+                mapped.madvise(mmap.MADV_DONTNEED)
 
 
 @contextmanager
