@@ -1,8 +1,9 @@
 """`link`: footprints into outlines, outlines into tracks with states and events.
 
-What changes is worked off again from the earliest season whose footprints or looks changed;
-earlier seasons are only read. Identity comes from the registry (`track.identity`), so a season
-that comes out the same keeps its ids, and appending a season touches nothing before it.
+What changes is worked off again from the earliest season whose footprints, looks or verdicts
+changed, or from one before it that the change may settle: what is provisional, and beginnings of
+the season before. Identity comes from the registry (`track.identity`), so a season that comes out
+the same keeps its ids, and appending a season changes nothing before it that was final.
 """
 
 from __future__ import annotations
