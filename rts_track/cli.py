@@ -5,22 +5,25 @@ from __future__ import annotations
 import errno
 import logging
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
-from importlib.abc import MetaPathFinder
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 import rts_track
+from rts_track.commands.options import (
+    QuietOption,
+    StoreOption,
+    open_store_at,
+    open_to_import,
+    progress_bar,
+    say,
+    with_pandas,
+    without_pandas,
+)
 from rts_track.errors import RtsTrackError, UsageError
 from rts_track.settings import store_url
-
-if TYPE_CHECKING:
-    from rts_track.steps.progress import Item, Progress
-    from rts_track.store.base import Store
 
 INTERRUPTED = 130
 """How a command ends on Ctrl-C: 128 and the number of the signal, as a shell has it."""
@@ -41,19 +44,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-
-StoreOption = Annotated[
-    str | None,
-    typer.Option(
-        "--store",
-        metavar="ADDRESS",
-        help="duckdb:///file.duckdb or postgresql://user@host/database.",
-        show_default="RTS_TRACK_STORE, else duckdb:///rts-track.duckdb",
-    ),
-]
-QuietOption = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Print nothing but faults and answers.")
-]
 
 
 class Kind(StrEnum):
@@ -84,7 +74,7 @@ def main() -> None:
     """Run the command line; a user's mistake is one line and an exit code, never a traceback."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
-        with _without_pandas():
+        with without_pandas():
             app()
     except RtsTrackError as error:
         _fail(str(error), error.exit_code)
@@ -108,7 +98,7 @@ def init(store: StoreOption = None, quiet: QuietOption = False) -> None:
     with open_store(store_url(store)) as opened:
         applied = opened.init()
         what = f"created {', '.join(applied)}" if applied else "up to date"
-        _say(f"{opened.url}: {what}", quiet)
+        say(f"{opened.url}: {what}", quiet)
 
 
 @app.command("import")
@@ -230,8 +220,8 @@ def import_(
     if faults and not paths:
         raise UsageError("--faults lists outlines; rows of verdicts at fault are all printed")
     if paths:
-        with _open_to_import(store) as opened:
-            report = import_footprints(opened, paths, request, progress=_progress(quiet))
+        with open_to_import(store) as opened:
+            report = import_footprints(opened, paths, request, progress=progress_bar(quiet))
         for line in fault_lines(report) if quiet else import_lines(report):
             typer.echo(line)
         if faults:
@@ -239,7 +229,7 @@ def import_(
     if verdicts is not None:
         from rts_track.steps.deciding import import_verdicts
 
-        with _open(store) as opened:
+        with open_store_at(store) as opened:
             taken = import_verdicts(opened, verdicts, layer=layer, is_strict=strict)
         for line in taken.fault_lines() if quiet else taken.lines():
             typer.echo(line)
@@ -270,12 +260,12 @@ def link(
     from rts_track.steps.linking import link as link_store
     from rts_track.steps.tiles import open_workers
 
-    with _open(store) as opened, open_workers(workers, dask) as team:
-        report = link_store(opened, redo=redo, workers=team, progress=_progress(quiet))
+    with open_store_at(store) as opened, open_workers(workers, dask) as team:
+        report = link_store(opened, redo=redo, workers=team, progress=progress_bar(quiet))
     if report.first_season is None:
-        _say("nothing new to link", quiet)
+        say("nothing new to link", quiet)
     else:
-        _say(
+        say(
             f"linked {report.first_season}-{report.last_season}: {report.outlines:,} outlines,"
             f" {report.links:,} links, {report.tracks_founded:,} new tracks,"
             f" {report.events:,} events",
@@ -354,12 +344,12 @@ def measure(store: StoreOption = None, quiet: QuietOption = False) -> None:
     """Measure the growth of every track, with its uncertainty."""
     from rts_track.steps.measuring import measure as measure_store
 
-    with _open(store) as opened:
-        report = measure_store(opened, progress=_progress(quiet))
+    with open_store_at(store) as opened:
+        report = measure_store(opened, progress=progress_bar(quiet))
     if report.run_id is None:
-        _say("nothing new to measure", quiet)
+        say("nothing new to measure", quiet)
     else:
-        _say(
+        say(
             f"measured {report.intervals:,} intervals, {report.trends:,} trends and"
             f" {report.lineage_seasons:,} seasons of lineages",
             quiet,
@@ -464,15 +454,15 @@ def export(
 ) -> None:
     """Write every table as GeoParquet, for QGIS, DuckDB, R."""
     if trajectories:
-        _with_pandas()
+        with_pandas()
     from rts_track.steps.exporting import export as export_store
     from rts_track.store.base import open_reader
 
     with open_reader(store_url(store)) as opened:
         report = export_store(
-            opened, folder, trajectories=trajectories, arts=arts, progress=_progress(quiet)
+            opened, folder, trajectories=trajectories, arts=arts, progress=progress_bar(quiet)
         )
-    _say(report.line(), quiet)
+    say(report.line(), quiet)
 
 
 @app.command()
@@ -498,7 +488,7 @@ def region(
     """Load regions to sum over, such as ecoregions or watersheds."""
     from rts_track.steps.regions import load_regions
 
-    with _open(store) as opened:
+    with open_store_at(store) as opened:
         report = load_regions(
             opened,
             file,
@@ -507,10 +497,10 @@ def region(
             name_field=name_field,
             parent_field=parent_field,
             layer=layer,
-            progress=_progress(quiet),
+            progress=progress_bar(quiet),
         )
     for line in report.lines():
-        _say(line, quiet)
+        say(line, quiet)
 
 
 @app.command()
@@ -571,7 +561,7 @@ def demo(
     """Run the whole job on a simulated history and score it."""
     from rts_track.steps.demo import run_demo
 
-    for line in run_demo(folder, seed, url=store, progress=_progress(quiet)):
+    for line in run_demo(folder, seed, url=store, progress=progress_bar(quiet)):
         typer.echo(line)
 
 
@@ -600,8 +590,8 @@ def _decide(
         reason=reason,
         link_kind=link_kind,
     )
-    with _open(store) as opened:
-        _say(decide(opened, decision).line(), quiet)
+    with open_store_at(store) as opened:
+        say(decide(opened, decision).line(), quiet)
 
 
 def _version(wanted: bool) -> None:
@@ -620,95 +610,11 @@ def _root(
     del version
 
 
-def _open(store: str | None, *, may_create: bool = False) -> Store:
-    """The store to write to; an embedded file is made on the way where that is what is asked."""
-    from rts_track.store.base import open_store
-
-    url = store_url(store)
-    opened = open_store(url, must_exist=not may_create)
-    if may_create and url.startswith("duckdb:"):
-        opened.init()
-    return opened
-
-
-@contextmanager
-def _open_to_import(store: str | None) -> Iterator[Store]:
-    """The store to import into; a file that was made for it goes again if nothing comes in."""
-    from rts_track.store.base import embedded_file
-
-    file = embedded_file(store_url(store))
-    is_new = file is not None and not file.exists()
-    is_empty = False
-    try:
-        with _open(store, may_create=True) as opened:
-            try:
-                yield opened
-            except BaseException:
-                is_empty = opened.count("run") == 0  # else another process was quicker
-                raise
-    finally:
-        if file is not None and is_new and is_empty:
-            file.unlink(missing_ok=True)
-
-
-class _NoPandas(MetaPathFinder):
-    """Finds no pandas. None in `sys.modules` would not do: pyarrow takes that for pandas."""
-
-    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
-        if fullname == "pandas":
-            raise ModuleNotFoundError("this command does without pandas", name=fullname)
-
-
-@contextmanager
-def _without_pandas() -> Iterator[None]:
-    """Keep DuckDB and pyarrow from loading pandas, which they try: it takes seconds."""
-    finder = _NoPandas()
-    sys.meta_path.insert(0, finder)
-    try:
-        yield
-    finally:
-        _with_pandas()
-
-
-def _with_pandas() -> None:
-    """Let pandas be found again, by a command that needs it."""
-    sys.meta_path[:] = [each for each in sys.meta_path if not isinstance(each, _NoPandas)]
-
-
 def _pair(text: str) -> tuple[str, str]:
     name, separator, value = text.partition("=")
     if not separator:
         raise UsageError(f"--param {text!r}: expected name=value")
     return name, value
-
-
-def _progress(quiet: bool) -> Progress:
-    """A progress bar that shows itself after a second, on a terminal's error stream."""
-    from rts_track.steps.progress import silent
-
-    if quiet:
-        return silent
-
-    def shown(items: Iterable[Item], *, label: str, total: int | None = None) -> Iterable[Item]:
-        from tqdm import tqdm
-
-        bar: Iterable[Item] = tqdm(
-            items,
-            desc=label,
-            total=total,
-            delay=1.0,
-            leave=False,
-            file=sys.stderr,
-            disable=None,  # where it is no terminal
-        )
-        return bar
-
-    return shown
-
-
-def _say(line: str, quiet: bool) -> None:
-    if not quiet:
-        typer.echo(line)
 
 
 def _fail(message: str, exit_code: int) -> None:

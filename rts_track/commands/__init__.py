@@ -1,0 +1,1 @@
+"""Commands of the command line, a module each; nothing heavy is imported before one needs it."""

@@ -1,0 +1,1 @@
+"""Rasters as arrays with their grid: indices, terrain, masks, windows."""
