@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 ColumnType = Literal["text", "int", "double", "bool", "date", "timestamp", "json", "geometry"]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Version of the embedded store's structure; PostGIS counts its own numbered migrations."""
 
 
@@ -171,8 +171,9 @@ _TABLES = (
             _text("basis", "known, or merely stated by a user", choices="measured assumed"),
             _text("status", "whether the search finished", choices="done failed"),
             _bool("is_current", "false once a rerun superseded it"),
-            _double("looked_area_m2", "m2", "area searched"),
-            _geometry("geometry", "area searched"),
+            _double("looked_area_m2", "m2", "area searched; 0 where the search failed"),
+            _geometry("geometry", "area searched; of a search that failed, where the scene lies"),
+            _text("failure?", "why the search failed; null where it did not"),
         ),
     ),
     Table(
@@ -181,7 +182,7 @@ _TABLES = (
         key=("run_id",),
         columns=(
             _text("run_id", "derived from code version, parameters, bundle and inputs"),
-            _text("step", "import, link, measure, region or verdict"),
+            _text("step", "import, ingest, align, detect, link, measure, region or verdict"),
             _timestamp("started_at", "when it began"),
             _timestamp("finished_at?", "when it ended"),
             _text("code_version", "version of rts-track"),

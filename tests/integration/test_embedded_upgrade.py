@@ -16,18 +16,18 @@ from rts_track.contract import SCHEMA_VERSION
 from rts_track.errors import StoreError
 from rts_track.store.base import open_reader, open_store
 
-STRUCTURE_1 = Path(__file__).with_name("structures") / "1.sql"
+STRUCTURES = sorted(Path(__file__).with_name("structures").glob("*.sql"))
 AT = dt.datetime(2024, 7, 1, 12, 30, 15, 123456, dt.UTC)
 WKB = shapely.to_wkb(shapely.MultiPolygon([shapely.box(0.1, 60, 1 / 3, 61)]))
 
 
-@pytest.fixture
-def old_file(tmp_path: Path) -> Path:
-    """A file of structure 1 with a row of each sort."""
+@pytest.fixture(params=STRUCTURES, ids=lambda file: f"structure {file.stem}")
+def old_file(tmp_path: Path, request) -> Path:
+    """A file of an older structure with a row of each sort."""
     file = tmp_path / "old store.duckdb"
     with duckdb.connect(str(file)) as connection:
         connection.execute("set timezone = 'UTC'")
-        connection.execute(STRUCTURE_1.read_text(encoding="utf-8"))
+        connection.execute(request.param.read_text(encoding="utf-8"))
         connection.execute(
             "insert into run values ('r', 'import', ?, null, '0', null, '{ \"a\":1 }', 'd')", [AT]
         )
