@@ -28,6 +28,18 @@ from rts_track.settings import store_url
 INTERRUPTED = 130
 """How a command ends on Ctrl-C: 128 and the number of the signal, as a shell has it."""
 
+EXTRA_OF = {
+    "affine": "detect",
+    "lightning": "train",
+    "rasterio": "detect",
+    "safetensors": "detect",
+    "segmentation_models_pytorch": "detect",
+    "skimage": "detect",
+    "tensorboard": "train",
+    "torch": "detect",
+}
+"""The extra that brings a package which the base does without."""
+
 app = typer.Typer(
     name="rts-track",
     help="Follow retrogressive thaw slumps through the years.\n\n"
@@ -78,6 +90,11 @@ def main() -> None:
             app()
     except RtsTrackError as error:
         _fail(str(error), error.exit_code)
+    except ModuleNotFoundError as error:
+        extra = EXTRA_OF.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        _fail(f"this command needs {error.name}: pip install 'rts-track[{extra}]'", 2)
     except OSError as error:
         if error.errno == errno.ENOSPC:
             _fail("no space left on the disk; what the store held before is unchanged", 1)
@@ -541,8 +558,8 @@ def score(
     write_answer(result.table(), format_.value, sys.stdout)
 
 
-@app.command()
-def demo(
+@app.command("demo-tracks")
+def demo_tracks(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for its files.")] = Path(
         "demo"
     ),
@@ -558,10 +575,10 @@ def demo(
     ] = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Run the whole job on a simulated history and score it."""
-    from rts_track.steps.demo import run_demo
+    """Follow slumps that were outlined already: the whole job on a simulated inventory, scored."""
+    from rts_track.steps.demo_tracks import run_demo_tracks
 
-    for line in run_demo(folder, seed, url=store, progress=progress_bar(quiet)):
+    for line in run_demo_tracks(folder, seed, url=store, progress=progress_bar(quiet)):
         typer.echo(line)
 
 

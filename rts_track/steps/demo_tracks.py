@@ -44,7 +44,7 @@ SHOWN_COLUMNS = [
 """Of the fastest growers, what fits a terminal."""
 
 
-def run_demo(
+def run_demo_tracks(
     folder: Path, seed: int, *, url: str | None = None, progress: Progress = silent
 ) -> Iterator[str]:
     """Simulate, import, link, measure, export, score; lines that say what came of it.

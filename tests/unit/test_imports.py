@@ -19,6 +19,7 @@ HEAVY = {
     "distributed",
     "duckdb",
     "geopandas",
+    "lightning",
     "llvmlite",
     "matplotlib",
     "movingpandas",
@@ -30,6 +31,7 @@ HEAVY = {
     "pyarrow",
     "pyogrio",
     "pyproj",
+    "rasterio",
     "scipy",
     "shapely",
     "torch",
@@ -55,6 +57,31 @@ def loaded_by(code, *arguments):
     )
     assert ended.returncode == 0, ended.stderr[-2000:]
     return {name.partition(".")[0] for name in ended.stderr.split()}
+
+
+WITHOUT = """
+import sys
+sys.modules["torch"] = sys.modules["rasterio"] = sys.modules["affine"] = None
+from rts_track.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments", [["ingest", "nothing.tif"], ["detect", "--model", "nothing"], ["demo", "nothing"]]
+)
+def test_a_command_without_its_extra_names_it_in_one_line(tmp_path, arguments):
+    ended = subprocess.run(
+        [sys.executable, "-c", WITHOUT, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert ended.returncode == 2
+    assert "pip install 'rts-track[detect]'" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_imports_run_only_downwards():
