@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rts_track.errors import InputError, UsageError
+from rts_track.errors import InputError
+from rts_track.report.figures import INK, require_matplotlib, save
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,9 +29,7 @@ TREND_METHODS = ("theil_sen", "wls", "interval")
 _COLUMNS = 2
 _COLOUR_RANGE = (0.0, 0.92)
 """Part of viridis that is used: its last yellow is lost on white."""
-_INK = "#333333"
 _FAINT = "#8a8a8a"
-_DPI = 150
 _M2_PER_HA = 10_000.0
 _SHORT_ID = 8
 _BAR_SHARE = 0.35
@@ -57,7 +55,7 @@ def plot_tracks(reader: Reader, path: Path, n_tracks: int = N_TRACKS) -> Path:
         UsageError: matplotlib is not installed, or cannot write such a file.
         InputError: no track grew, or the file cannot be written.
     """
-    _require_matplotlib()
+    require_matplotlib()
     trend = reader.read("trend", scope={"time_basis": "calendar"})
     track_ids = fastest_tracks(trend, n_tracks)
     if not track_ids:
@@ -69,7 +67,7 @@ def plot_tracks(reader: Reader, path: Path, n_tracks: int = N_TRACKS) -> Path:
         trend=trend,
         event=_events(reader, track_ids),
     )
-    _save(track_figure(tables, track_ids), path)
+    save(track_figure(tables, track_ids), path)
     return path
 
 
@@ -121,13 +119,6 @@ def track_figure(tables: TrackTables, track_ids: list[str]) -> Figure:
     _head(figure, len(track_ids))
     _legend(figure, colours)
     return figure
-
-
-def _require_matplotlib() -> None:
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise UsageError("pictures need matplotlib: pip install 'rts-track[report]'") from error
 
 
 def _events(reader: Reader, track_ids: list[str]) -> pa.Table:
@@ -220,7 +211,7 @@ def _scale_bar(axes: Axes, width_m: float) -> None:
     south, _ = axes.get_ylim()
     start, level = west + 0.04 * width_m, south + 0.05 * width_m
     axes.plot(
-        [start, start + length_m], [level, level], color=_INK, linewidth=2.5, solid_capstyle="butt"
+        [start, start + length_m], [level, level], color=INK, linewidth=2.5, solid_capstyle="butt"
     )
     axes.annotate(
         f"{length_m:g} m",
@@ -229,7 +220,7 @@ def _scale_bar(axes: Axes, width_m: float) -> None:
         textcoords="offset points",
         ha="center",
         fontsize=7.5,
-        color=_INK,
+        color=INK,
     )
 
 
@@ -280,8 +271,8 @@ def _tidy(axes: Axes, days: list[float]) -> None:
     ends = date2num([dt.date(first_year, 1, 1), dt.date(last_year + 1, 1, 1)])
     axes.set_xlim(float(ends[0]), float(ends[1]))
     axes.margins(y=0.2)
-    axes.set_ylabel("area (ha)", fontsize=8, color=_INK)
-    axes.tick_params(labelsize=7.5, colors=_INK, length=3)
+    axes.set_ylabel("area (ha)", fontsize=8, color=INK)
+    axes.tick_params(labelsize=7.5, colors=INK, length=3)
     axes.grid(axis="y", color="#e6e6e6", linewidth=0.6)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
@@ -340,7 +331,7 @@ def _head(figure: Figure, n_tracks: int) -> None:
         f"The {which}: outlines season by season, and area through time",
         fontsize=13,
         fontweight="bold",
-        color=_INK,
+        color=INK,
         ha="left",
         x=0.01,
     )
@@ -364,17 +355,3 @@ def _legend(figure: Figure, colours: dict[int, Any]) -> None:
         title_fontsize=8,
         alignment="left",
     )
-
-
-def _save(figure: Figure, path: Path) -> None:
-    """Write the figure beside, then put it in its place."""
-    beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        figure.savefig(beside, dpi=_DPI, facecolor="white")
-        beside.replace(path)
-    except ValueError as error:
-        raise UsageError(f"{path}: no picture of that kind can be written; use .png") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        beside.unlink(missing_ok=True)
