@@ -4,44 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
-from rts_track.answer import table_lines
-from rts_track.errors import UsageError
-from rts_track.query import ask
-from rts_track.report.plots import plot_tracks
 from rts_track.simulate.files import write_history
 from rts_track.simulate.history import HistoryParams, simulate_history
 from rts_track.source.request import ImportRequest
+from rts_track.steps.demo_summary import summary_lines, tracks_picture
 from rts_track.steps.exporting import export
 from rts_track.steps.import_report import import_lines
 from rts_track.steps.importing import import_footprints
 from rts_track.steps.linking import link
 from rts_track.steps.measuring import measure
 from rts_track.steps.progress import Progress, silent
-from rts_track.steps.scoring import score
 from rts_track.store.base import open_store
-
-if TYPE_CHECKING:
-    from rts_track.store.base import Store
 
 STORE_FILE = "demo.duckdb"
 SOURCE = "simulated survey"
-SHOWN_COLUMNS = [
-    "rank",
-    "track_id",
-    "basis",
-    "from_year",
-    "area_m2",
-    "area_rate_m2_yr",
-    "area_rate_sigma_m2_yr",
-    "lon",
-    "lat",
-]
-"""Of the fastest growers, what fits a terminal."""
 
 
 def run_demo_tracks(
@@ -79,45 +59,14 @@ def run_demo_tracks(
         store.update("source", pa.table(stated))
         link(store, progress=progress)
         measure(store, progress=progress)
-        yield from _summary(store, files.truth)
+        yield from summary_lines(store, files.truth)
         export(store, folder / "export", progress=progress)
-        picture = _picture(store, folder)
+        picture = tracks_picture(store, folder)
     yield ""
     yield "Files:"
     yield f"  {store.url}   everything; try `rts-track query tracks --store {store.url}`"
     yield f"  {folder / 'export'}   every table as GeoParquet, for QGIS, DuckDB, Python or R"
     yield f"  {picture}"
-
-
-def _summary(store: Store, truth: Path) -> Iterator[str]:
-    newest = int(store.query("select max(season_year) as season from outline")["season"][0].as_py())
-    (counted,) = store.query(
-        "select count(*) as n, count(*) filter (where validity = 'confirmed') as n_confirmed"
-        " from track"
-    ).to_pylist()
-    yield ""
-    yield f"{counted['n']:,} tracks, {counted['n_confirmed']:,} of them seen in two seasons or more"
-    yield "(more than there are slumps: the survey maps things that are none, and misses some)"
-    happened = store.query(
-        "select kind, count(*) as n from event group by kind order by kind"
-    ).to_pylist()
-    yield "Events: " + ", ".join(f"{row['n']:,} {row['kind']}" for row in happened)
-    yield ""
-    yield f"Fastest growers of {newest}:"
-    fastest = ask(store, "fastest-growers", {"season": str(newest), "limit": "5"})
-    yield from (f"  {line}" for line in table_lines(fastest.select(SHOWN_COLUMNS)))
-    yield ""
-    yield "Scored against the truth:"
-    yield from (f"  {line}" for line in table_lines(score(store, truth).table()))
-
-
-def _picture(store: Store, folder: Path) -> str:
-    file = folder / "tracks.png"
-    try:
-        plot_tracks(store, file)
-    except UsageError as error:
-        return f"(no picture: {error})"
-    return f"{file}   the fastest growers through the seasons"
 
 
 def _forget_former(folder: Path) -> None:
