@@ -1,5 +1,5 @@
 # Two commands on a fresh Debian or Ubuntu with Python >= 3.11, git and make:
-#   make demo   sets up .venv and runs the whole job on a simulated history
+#   make demo   sets up .venv and goes the whole way on a simulated landscape, from scenes to growth
 #   make test   sets up what is missing, PostGIS included, and runs every test
 
 PYTHON ?= python3
@@ -9,10 +9,18 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 POSTGIS := $(wildcard /usr/share/postgresql/*/extension/postgis.control \
 	$(shell pg_config --sharedir 2>/dev/null)/extension/postgis.control)
 
-.PHONY: demo test lint bench postgis clean
+.PHONY: demo demo-tracks bundles test lint bench postgis clean
 
-demo: $(VENV)/.report
+demo: $(VENV)/.detect
 	$(BIN)/rts-track demo demo
+
+# The light way, without networks: slumps that were outlined already are followed.
+demo-tracks: $(VENV)/.report
+	$(BIN)/rts-track demo-tracks demo-tracks
+
+# How the demo's ensemble was made; about half an hour on two cores.
+bundles: $(VENV)/.dev
+	$(BIN)/python benchmarks/train_bundles.py --sensor sentinel2 --out rts_track/bundles/sentinel2
 
 test: $(VENV)/.dev postgis lint
 	RTS_TRACK_REQUIRE_POSTGIS=1 $(BIN)/pytest -n 2 --dist loadfile -rs
@@ -35,6 +43,10 @@ $(VENV)/.report: requirements.txt pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --constraint requirements.txt --editable '.[report]'
 	touch $@
 
+$(VENV)/.detect: requirements.txt pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --constraint requirements.txt --editable '.[detect,report]'
+	touch $@
+
 $(VENV)/.dev: requirements.txt pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --constraint requirements.txt --editable '.[dev]'
 	touch $@
@@ -47,4 +59,4 @@ ifeq ($(RTS_TRACK_TEST_DSN)$(POSTGIS),)
 endif
 
 clean:
-	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo demo-tracks training .pytest_cache .mypy_cache .ruff_cache .hypothesis

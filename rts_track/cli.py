@@ -12,6 +12,10 @@ from typing import Annotated
 import typer
 
 import rts_track
+from rts_track.commands.demo import demo, demo_tracks
+from rts_track.commands.detect import detect
+from rts_track.commands.ingest import ingest
+from rts_track.commands.model import model_app
 from rts_track.commands.options import (
     QuietOption,
     StoreOption,
@@ -22,6 +26,8 @@ from rts_track.commands.options import (
     with_pandas,
     without_pandas,
 )
+from rts_track.commands.simulate import simulate
+from rts_track.commands.train import train
 from rts_track.errors import RtsTrackError, UsageError
 from rts_track.settings import store_url
 
@@ -250,6 +256,15 @@ def import_(
             taken = import_verdicts(opened, verdicts, layer=layer, is_strict=strict)
         for line in taken.fault_lines() if quiet else taken.lines():
             typer.echo(line)
+
+
+app.command()(ingest)
+app.command()(detect)
+app.command()(train)
+app.add_typer(model_app, name="model")
+app.command()(simulate)
+app.command()(demo)
+app.command("demo-tracks")(demo_tracks)
 
 
 @app.command()
@@ -556,30 +571,6 @@ def score(
     with open_reader(store_url(store)) as reader:
         result = score_store(reader, truth)
     write_answer(result.table(), format_.value, sys.stdout)
-
-
-@app.command("demo-tracks")
-def demo_tracks(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for its files.")] = Path(
-        "demo"
-    ),
-    seed: Annotated[int, typer.Option(help="Another seed, another history.")] = 1,
-    store: Annotated[
-        str | None,
-        typer.Option(
-            "--store",
-            metavar="ADDRESS",
-            help="duckdb:///file.duckdb or postgresql://user@host/database.",
-            show_default="a file in DIR",
-        ),
-    ] = None,
-    quiet: QuietOption = False,
-) -> None:
-    """Follow slumps that were outlined already: the whole job on a simulated inventory, scored."""
-    from rts_track.steps.demo_tracks import run_demo_tracks
-
-    for line in run_demo_tracks(folder, seed, url=store, progress=progress_bar(quiet)):
-        typer.echo(line)
 
 
 def _decide(

@@ -32,6 +32,12 @@ def _load(name: str) -> ModuleType:
     return module
 
 
+@pytest.fixture(scope="session")
+def products() -> ModuleType:
+    """Writers of products as the sensors' makers lay them out (`scene_products.py`)."""
+    return _load("scene_products")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostGISServer:
     """A server on which databases can be made: its maintenance database and a template."""

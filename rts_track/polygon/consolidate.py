@@ -5,6 +5,7 @@ Geometries are EPSG:6931 polygons of one season and kind throughout.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,14 +21,18 @@ NO_SCENE = -1
 VOTE = -1
 """Follows no single footprint."""
 
+PolygonsOf = Callable[["NDArray[np.int64]"], "NDArray[np.object_]"]
+"""Makes the EPSG:6931 polygons of some rows."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeasonFootprints:
     """The footprints of one season and kind, in the order of their ids.
 
-    `scene` numbers the scene of each; NO_SCENE where it is of none: such a footprint already is
-    a season's outline (a yearly inventory, or the union of a season) and is never grouped.
-    `gsd_m` may be NaN; `day` is the middle of its date range as a proleptic ordinal.
+    `geometry` may be missing of footprints that are alone in their group. `scene` numbers the
+    scene of each; NO_SCENE where it is of none: such a footprint already is a season's outline
+    (a yearly inventory, or the union of a season) and is never grouped. `gsd_m` may be NaN;
+    `day` is the middle of its date range as a proleptic ordinal.
     """
 
     geometry: NDArray[np.object_]
@@ -73,23 +78,25 @@ class _GroupOutline:
 
 def consolidate(
     footprints: SeasonFootprints,
+    group: NDArray[np.int64],
     n_looks: NDArray[np.int64],
-    same_place_iomin: float,
     sliver_frac: float,
 ) -> Consensus:
-    """The outlines of the season; every footprint is in exactly one.
+    """The outlines of whole groups of a season's footprints; each footprint is in exactly one.
 
-    Footprints of different scenes that share at least `same_place_iomin` of the smaller one form
-    a group. With three or more looks the outline is what lies inside more than half of them;
-    with two it is the better look's footprint: whole before clipped, then the finer, then the
-    later. Where no place lies inside more than half, it is the member of median area.
-    Footprints of one scene are never joined for overlapping each other; a group that holds two
-    of one scene (a look that saw one where another saw two) has as many outlines as the vote, or
-    the better look, says.
+    With three or more looks the outline is what lies inside more than half of them; with two it
+    is the better look's footprint: whole before clipped, then the finer, then the later. Where no
+    place lies inside more than half, it is the member of median area. Footprints of one scene are
+    never joined for overlapping each other; a group that holds two of one scene (a look that saw
+    one where another saw two) has as many outlines as the vote, or the better look, says.
 
-    `n_looks`: for each footprint the looks that cover it, 0 where that is unknown.
+    Args:
+        footprints: the footprints, in the order of their ids within each group.
+        group: for each the number of its group (`same_place_groups`); outlines come in the order
+            of these.
+        n_looks: for each the looks that cover it, 0 where that is unknown.
+        sliver_frac: a part of a vote that is less than this of the largest is none.
     """
-    group = same_place_groups(footprints.geometry, footprints.scene, same_place_iomin)
     singles, several = rows_by_group(group)
     outlines = [
         outline
@@ -126,31 +133,71 @@ def rows_by_group(group: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[NDA
 
 
 def same_place_groups(
-    geometry: NDArray[np.object_], part: NDArray[np.int64], min_iomin: float
+    bounds: NDArray[np.float64],
+    part: NDArray[np.int64],
+    min_iomin: float,
+    polygons: PolygonsOf,
+    tiles: Iterable[tuple[NDArray[np.int64], NDArray[np.int64]]],
 ) -> NDArray[np.int64]:
     """A group number for each polygon: polygons of different parts that overlap well share one.
 
-    `part` numbers the scene or source of each; NO_SCENE groups with nothing. Groups are numbered
-    by their first polygon.
+    Groups are numbered by their first polygon.
+
+    Args:
+        bounds: (n, 4) of the polygons.
+        part: numbers the scene or source of each; NO_SCENE groups with nothing.
+        min_iomin: the least that two share, of the smaller one's area.
+        polygons: makes the EPSG:6931 polygons of some rows.
+        tiles: rows of two lots of polygons at a time, so that every two whose bounds meet come
+            together, whichever of them first, once at least.
     """
-    n = len(geometry)
-    grouping = np.flatnonzero(part != NO_SCENE)
-    if len(np.unique(part[grouping])) < 2:
+    n = len(bounds)
+    if len(np.unique(part[part != NO_SCENE])) < 2:
         return np.arange(n)
-    # Bounds first: most that meet are of one scene, and need no look at their vertices.
-    pairs = shapely.STRtree(geometry[grouping]).query(geometry[grouping])
-    left, right = grouping[pairs[0]], grouping[pairs[1]]
-    is_pair = (left < right) & (part[left] != part[right])
-    left, right = left[is_pair], right[is_pair]
-    touches = shapely.intersects(geometry[left], geometry[right])
-    left, right = left[touches], right[touches]
-    shared = shapely.area(shapely.intersection(geometry[left], geometry[right]))
-    area = shapely.area(geometry)
-    is_same = shared >= min_iomin * np.minimum(area[left], area[right])
-    left, right = left[is_same], right[is_same]
+    none = np.empty(0, dtype=np.int64)
+    pairs = [(none, none)]
+    for near, own in tiles:
+        left, right = _pairs_of_parts(bounds, part, near, own)
+        rows, at = np.unique(np.concatenate([left, right]), return_inverse=True)
+        drawn = polygons(rows)
+        is_same = _overlap_well(drawn[at[: len(left)]], drawn[at[len(left) :]], min_iomin)
+        pairs.append((left[is_same], right[is_same]))
+    left, right = (np.concatenate(rows) for rows in zip(*pairs, strict=True))
     edges = coo_array((np.ones(len(left)), (left, right)), shape=(n, n))
     number: NDArray[np.int64] = connected_components(edges, directed=False)[1].astype(np.int64)
     return number
+
+
+def _pairs_of_parts(
+    bounds: NDArray[np.float64],
+    part: NDArray[np.int64],
+    near: NDArray[np.int64],
+    own: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of those of different parts whose bounds meet, each pair once, the lower row first.
+
+    Bounds first: most that meet are of one scene, and need no look at their vertices.
+    """
+    near, own = near[part[near] != NO_SCENE], own[part[own] != NO_SCENE]
+    tree = shapely.STRtree(shapely.box(*bounds[near].T))
+    second, first = tree.query(shapely.box(*bounds[own].T))
+    one, other = near[first], own[second]
+    is_pair = part[one] != part[other]
+    one, other = one[is_pair], other[is_pair]
+    pairs = np.unique(np.column_stack([np.minimum(one, other), np.maximum(one, other)]), axis=0)
+    return pairs[:, 0], pairs[:, 1]
+
+
+def _overlap_well(
+    one: NDArray[np.object_], other: NDArray[np.object_], min_iomin: float
+) -> NDArray[np.bool_]:
+    """Which polygons share at least so much of the smaller one with their counterparts."""
+    is_same = np.asarray(shapely.intersects(one, other), dtype=bool)
+    meet = np.flatnonzero(is_same)
+    one, other = one[meet], other[meet]
+    shared = shapely.area(shapely.intersection(one, other))
+    is_same[meet] = shared >= min_iomin * np.minimum(shapely.area(one), shapely.area(other))
+    return is_same
 
 
 def _group_outlines(

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 TurnKind = Literal["initiate", "merge", "split", "stabilise", "reactivate", "reinitiate"]
 
-_SPLIT_GAP_M = (3.0, 8.0)
 _SPLIT_MIN_FRAC = 0.2
 _SPLIT_MIN_M2 = 800.0
 _SPLIT_AT_FRAC = (0.35, 0.65)
@@ -77,12 +76,18 @@ class Ground:
     n_known: int
 
 
-def live(rng: Generator, params: HistoryParams, base: list[shapely.Polygon] | None = None) -> Lives:
+def live(
+    rng: Generator,
+    params: HistoryParams,
+    base: list[shapely.Polygon] | None = None,
+    coast: list[Shore] | None = None,
+) -> Lives:
     """The true lives of all slumps through all seasons.
 
     In the first season they are those outlines, in the area's plane; by default simulated ones.
+    They begin on that coast; by default on simulated shores.
     """
-    coast = shores(rng, params)
+    coast = coast or shores(rng, params)
     if base is None:
         first = place(rng, params, coast, [], params.n_slumps, GROWN)
     else:
@@ -226,7 +231,7 @@ def _split(
     comes_apart = rng.random(len(slumps)) < params.split_frac
     families = list[tuple[Slump, Slump]]()
     for slump in (slump for slump, apart in zip(slumps, comes_apart, strict=True) if apart):
-        gap_m = rng.uniform(*_SPLIT_GAP_M)
+        gap_m = rng.uniform(*params.split_gap_m)
         pieces = cut(slump.polygon, _through(rng, slump), slump.heading, gap_m)
         area_m2 = [float(shapely.area(piece)) for piece in pieces]
         needed_m2 = max(_SPLIT_MIN_M2, _SPLIT_MIN_FRAC * sum(area_m2))

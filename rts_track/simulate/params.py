@@ -57,6 +57,8 @@ class HistoryParams:
     """Two neighbours have grown into one by the next season."""
     split_frac: float = 0.05
     """A slump has come apart into two by the next season."""
+    split_gap_m: tuple[float, float] = (3.0, 8.0)
+    """Width of the ground between the two, from and to."""
     scenes_per_season: int = 3
     """Strips side by side that make up a season."""
     scene_overlap_frac: float = 0.25

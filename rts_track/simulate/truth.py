@@ -8,16 +8,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import shapely
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from rts_track.simulate.life import Lives, Turn
     from rts_track.simulate.params import HistoryParams
     from rts_track.simulate.scenes import Drawing, Scene
+
+
+class Piece(Protocol):
+    """A footprint of a slump, drawn or found."""
+
+    @property
+    def is_foremost(self) -> bool:
+        """Whether it is the slump's largest piece on its scene."""
+
 
 TruthRow = dict[str, Any]
 _BEGINNINGS = ("initiate", "split", "reinitiate")
@@ -32,14 +41,16 @@ class Evidence:
     params: HistoryParams
     lives: Lives
     looked: Mapping[int, shapely.Geometry]
-    appearances: Mapping[str, Mapping[int, list[tuple[str, Drawing]]]]
-    """Object id -> season, ascending -> its footprints' source feature ids, and the drawings."""
+    appearances: Mapping[str, Mapping[int, Sequence[tuple[str, Piece]]]]
+    """Object id -> season, ascending -> its footprints' source feature ids, and the footprints."""
 
     def is_looked_at(self, place: shapely.Polygon, season_year: int) -> bool:
         """Whether the season's scenes cover enough of the place."""
         looked = self.looked.get(season_year)
         if looked is None:
             return False
+        if shapely.covers(looked, place):  # quick where `looked` is prepared
+            return True
         covered_m2 = float(shapely.area(shapely.intersection(looked, place)))
         return covered_m2 >= self.params.looked_at_min_frac * float(shapely.area(place))
 
@@ -47,8 +58,8 @@ class Evidence:
         """The seasons in which the slump was mapped, ascending."""
         return list(self.appearances.get(object_id, {}))
 
-    def footprints_of(self, appearance: Appearance) -> list[tuple[str, Drawing]]:
-        """The source feature ids, and the drawings, of a slump in a season."""
+    def footprints_of(self, appearance: Appearance) -> Sequence[tuple[str, Piece]]:
+        """The source feature ids, and the footprints, of a slump in a season."""
         object_id, season_year = appearance
         return self.appearances[object_id][season_year]
 

@@ -5,14 +5,16 @@ Each sensor's adapter makes a `Scene` of a product; everything after it reads sc
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import datetime as dt
     from pathlib import Path
 
     from rts_track.raster.grid import Grid
+    from rts_track.source.dates import Period
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,3 +78,59 @@ class Scene:
     def band_names(self) -> tuple[str, ...]:
         """The bands' names in the product's order."""
         return tuple(band.name for band in self.bands)
+
+    def band(self, name: str) -> Band:
+        """The band of that name; KeyError where there is none."""
+        for band in self.bands:
+            if band.name == name:
+                return band
+        raise KeyError(name)
+
+
+class SceneFault(NamedTuple):
+    """What is wrong with one product, in one line that begins with its path."""
+
+    product: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneOptions:
+    """How a user wants products to be read; None is as the product says.
+
+    Attributes:
+        bands: what the bands of a plain GeoTIFF are, in its order, by the sensor's names or ours.
+        period: day or days of acquisition.
+        scale: reflectance per stored unit of a plain GeoTIFF.
+        offset: reflectance of a stored 0 of a plain GeoTIFF.
+        sensor: what acquired it.
+        is_mask_optional: whether a product may lack the mask that it should have; what is valid
+            then counts as clear.
+        is_mask_ignored: whether a mask is left aside, even if there is one.
+        is_mask_needed: whether a plain GeoTIFF must have a mask, too.
+    """
+
+    bands: tuple[str, ...] | None = None
+    period: Period | None = None
+    scale: float | None = None
+    offset: float | None = None
+    sensor: str | None = None
+    is_mask_optional: bool = False
+    is_mask_ignored: bool = False
+    is_mask_needed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneReader:
+    """An adapter: which paths are products of its kind, and how one becomes a scene.
+
+    Attributes:
+        name: what users and URIs call it.
+        products: of paths of files and folders, the ones that stand for a product each.
+        read: the scene of such a path. InputError where its files cannot be one, UsageError where
+            the options do not fit them.
+    """
+
+    name: str
+    products: Callable[[Sequence[Path]], list[Path]]
+    read: Callable[[Path, SceneOptions], Scene]

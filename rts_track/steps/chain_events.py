@@ -11,7 +11,7 @@ import numpy as np
 from rts_track.steps.chains import NOBODY, ChainEvents, Live
 from rts_track.steps.found import Found
 from rts_track.steps.looks import LooksOver, SeasonLooks, ask_looks
-from rts_track.steps.tiles import TILE_OUTLINES
+from rts_track.steps.tiles import runs
 from rts_track.track.assign import MAIN, MERGE, REACTIVATE, REINITIATE, SPLIT
 from rts_track.track.confidence import event_confidence
 from rts_track.track.facing import facing_share
@@ -227,8 +227,7 @@ def _facing(
 ) -> NDArray[np.float64]:
     """How the outlines in those rows face each other, some thousands of pairs at a time."""
     facing = np.zeros(len(one))
-    for start in range(0, len(one), TILE_OUTLINES):
-        some = slice(start, start + TILE_OUTLINES)
+    for some in runs(len(one)):
         facing[some] = facing_share(outlines.polygons(one[some]), outlines.polygons(other[some]))
     return facing
 

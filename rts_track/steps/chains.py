@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, fields, replace
+from itertools import repeat
+from math import isnan
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-from rts_track.domain import canonical_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from rts_track.steps.outlines import Outlines, SeasonOutlines
+    from rts_track.steps.chain_states import ChainStates
+    from rts_track.steps.outlines import Outlines, SeasonRows
     from rts_track.steps.season_links import ScenePair
+    from rts_track.steps.shapes import StoredShapes
     from rts_track.steps.verdicts import Rulings
     from rts_track.track.shift import Shift
 
@@ -100,6 +103,52 @@ class Live:
 _COLUMNS = [f.name for f in fields(Live) if f.name not in ("outlines", "earlier")]
 
 
+@dataclass(slots=True, kw_only=True)
+class LastSeen:
+    """Chains as they were last: what is written of their tracks, and no more.
+
+    Columns are those of `Live` and of its latest outlines.
+    """
+
+    chain: NDArray[np.int64]
+    n_seen: NDArray[np.int64]
+    first_year: NDArray[np.int64]
+    missed_year: NDArray[np.int64]
+    stable_year: NDArray[np.int64]
+    season_year: NDArray[np.int64]
+    area_m2: NDArray[np.float64]
+    lon: NDArray[np.float64]
+    lat: NDArray[np.float64]
+    stored: StoredShapes
+
+    @classmethod
+    def of(cls, live: Live) -> LastSeen:
+        """What is written of these."""
+        outlines = live.outlines
+        return cls(
+            chain=live.chain,
+            n_seen=live.n_seen,
+            first_year=live.first_year,
+            missed_year=live.missed_year,
+            stable_year=live.stable_year,
+            season_year=outlines.season_year,
+            area_m2=outlines.area_m2,
+            lon=outlines.lon,
+            lat=outlines.lat,
+            stored=outlines.shapes.stored,
+        )
+
+    def __len__(self) -> int:
+        """How many chains."""
+        return len(self.chain)
+
+    def take(self, rows: NDArray[np.bool_]) -> LastSeen:
+        """Some of them."""
+        columns = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "stored"}
+        taken = {name: column[rows] for name, column in columns.items()}
+        return LastSeen(**taken, stored=self.stored.take(rows))
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class ChainEvents:
     """Things of one kind that happened to chains in one season, column by column.
@@ -134,35 +183,60 @@ class ChainEvents:
                 setattr(self, name, getattr(self, name)[keep])
             self.features = {name: column[keep] for name, column in self.features.items()}
 
+    def part(self, rows: slice) -> ChainEvents:
+        """Successive ones of them."""
+        marked = self.is_provisional
+        return replace(
+            self,
+            chain=self.chain[rows],
+            related=self.related[rows],
+            after_on=self.after_on[rows],
+            before_on=self.before_on[rows],
+            confidence=self.confidence[rows],
+            features={name: column[rows] for name, column in self.features.items()},
+            is_provisional=None if marked is None else marked[rows],
+        )
+
     def evidence(self) -> Iterator[str]:
-        """What is known of each, as JSON."""
-        columns = {name: column.tolist() for name, column in self.features.items()}
-        for row in range(len(self)):
-            known = {name: _known(column[row]) for name, column in columns.items()}
-            yield canonical_json({"decided_in": self.decided_in, **known})
+        """What is known of each, as JSON with sorted keys."""
+        known: dict[str, Iterator[str]] = {"decided_in": repeat(str(self.decided_in), len(self))}
+        known |= {name: _as_json(column.tolist()) for name, column in self.features.items()}
+        keys = sorted(known)
+        pattern = ", ".join(f'"{key}": %s' for key in keys)
+        for values in zip(*(known[key] for key in keys), strict=True):
+            yield f"{{{pattern % values}}}"
 
 
-def _known(value: object) -> object:
-    return None if isinstance(value, float) and np.isnan(value) else value
+def _as_json(values: list[Any]) -> Iterator[str]:
+    """Each value as JSON, null for NaN; few of those that are no numbers are different."""
+    texts: dict[object, str] = {}
+    for value in values:
+        if isinstance(value, float):
+            yield "null" if isnan(value) else repr(value)
+        elif (text := texts.get(value)) is not None:
+            yield text
+        else:
+            yield texts.setdefault(value, json.dumps(value, ensure_ascii=False))
 
 
 @dataclass(slots=True, kw_only=True)
 class ChainHistory:
-    """What became of one kind from `first_season` on."""
+    """What became of one kind from `first_season` on; rows of whole seasons wait on disk."""
 
     kind: str
     rulings: Rulings
     """What persons said of the kind's footprints, links and tracks."""
-    seasons: dict[int, SeasonOutlines] = field(default_factory=dict)
+    seasons: dict[int, SeasonRows] = field(default_factory=dict)
     chain_of: dict[int, NDArray[np.int64]] = field(default_factory=dict)
     prior: list[str | None] = field(default_factory=list)
     founder: list[str] = field(default_factory=list)
-    links: list[pa.Table] = field(default_factory=list)
-    states: list[dict[str, NDArray[np.generic]]] = field(default_factory=list)
+    links: dict[int, pa.Table] = field(default_factory=dict)
+    """Links into each season, as rows of the contract."""
+    states: list[ChainStates] = field(default_factory=list)
     events: list[ChainEvents] = field(default_factory=list)
     relatives: list[tuple[int, int]] = field(default_factory=list)
     shifts: dict[ScenePair, Shift] = field(default_factory=dict)
-    last: list[Live] = field(default_factory=list)
+    last: list[LastSeen] = field(default_factory=list)
     """The chains as they were last: those still live, and those that merged away."""
     merged_in: dict[int, int] = field(default_factory=dict)
     fragments: set[str] = field(default_factory=set)
@@ -187,14 +261,14 @@ class ChainHistory:
         self.prior = [self.prior[each] for each in kept.tolist()]
         self.founder = [self.founder[each] for each in kept.tolist()]
         self.chain_of = {season: number[chain] for season, chain in self.chain_of.items()}
-        for state in self.states:
-            state["chain"] = number[state["chain"]]
+        for states in self.states:
+            states.chain = number[states.chain]
         for events in self.events:
             events.chain = number[events.chain]
             is_some = events.related != NOBODY
             events.related[is_some] = number[events.related[is_some]]
         self.relatives = [(int(number[one]), int(number[two])) for one, two in self.relatives]
-        for live in self.last:
-            live.chain = number[live.chain]
+        for last in self.last:
+            last.chain = number[last.chain]
         self.unsettled = {int(number[one]) for one in self.unsettled}
         self.merged_in = {int(number[one]): season for one, season in self.merged_in.items()}

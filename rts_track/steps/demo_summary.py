@@ -13,6 +13,8 @@ from rts_track.report.plots import plot_tracks
 from rts_track.steps.scoring import score
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from rts_track.store.base import Store
 
 SHOWN_COLUMNS = [
@@ -49,7 +51,17 @@ def summary_lines(store: Store, truth: Path) -> Iterator[str]:
     yield from (f"  {line}" for line in table_lines(fastest.select(SHOWN_COLUMNS)))
     yield ""
     yield "Scored against the truth:"
-    yield from (f"  {line}" for line in table_lines(score(store, truth).table()))
+    yield from (f"  {line}" for line in table_lines(_in_all(score(store, truth).table())))
+
+
+def _in_all(scored: pa.Table) -> pa.Table:
+    """The rows of all seasons together, without the columns that say nothing of them."""
+    import pyarrow.compute as pc
+
+    if "season_year" in scored.column_names:
+        scored = scored.filter(pc.is_null(scored["season_year"]))
+    told = [name for name in scored.column_names if scored[name].null_count < len(scored)]
+    return scored.select(told)
 
 
 def tracks_picture(store: Store, folder: Path) -> str:

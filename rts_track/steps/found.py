@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from rts_track.steps.season_links import (
     measured_pairs,
     season_pairs,
 )
+from rts_track.steps.tiles import runs
 from rts_track.track.assign import (
     FRAGMENT,
     MAIN,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from rts_track.steps.chains import Live
     from rts_track.steps.outlines import Outlines
     from rts_track.steps.ruled import OutlinePair, Ruled
+    from rts_track.steps.spool import Spool
     from rts_track.steps.tiles import Workers
     from rts_track.track.candidates import Candidates
     from rts_track.track.params import LinkParams
@@ -51,7 +54,7 @@ class Found:
     latest, `from_on` the first day on which the outline it is from was observed; `role` is main,
     split, merge, fragment, reactivate or reinitiate (which is no link); `cover` how much of the
     piece, or of what was before, the other covers. `is_told`: a person told the role, and no more
-    is made of it.
+    is made of it. `links` are rows of the contract, and wait on disk.
     """
 
     live: NDArray[np.int64]
@@ -72,12 +75,14 @@ class Found:
         ends = (self.links[end].to_pylist() for end in ("from_outline_id", "to_outline_id"))
         return list(zip(*ends, strict=True))
 
-    def link_rows(self) -> pa.Table:
-        """The links as rows of the contract."""
+    def link_rows(self) -> Iterator[pa.Table]:
+        """The links as rows of the contract, some thousands at a time."""
         kind = np.asarray(self.links["kind"].to_numpy(zero_copy_only=False), dtype=object)
         kind[self.role == FRAGMENT] = FRAGMENT
-        rows = with_kind(self.links, kind)
-        return rows.filter(pa.array(self.role != REINITIATE))
+        rows, is_link = with_kind(self.links, kind), self.role != REINITIATE
+        for some in runs(len(is_link)):
+            of_run = rows.slice(some.start, some.stop - some.start)
+            yield of_run.filter(pa.array(is_link[some]))
 
 
 def with_kind(links: pa.Table, kind: NDArray[np.object_]) -> pa.Table:
@@ -95,6 +100,7 @@ class Linker:
     run_id: str
     known_shifts: dict[ScenePair, Shift]
     workers: Workers
+    spool: Spool
     fresh_shifts: dict[ScenePair, Shift] = field(default_factory=dict)
 
     def links(
@@ -213,7 +219,9 @@ class Linker:
             is_told=np.zeros(len(pairs.parent), dtype=bool),
             from_on=before.observed_from[pairs.parent],
             cover=np.where(links.role == SPLIT, pairs.cover_child, pairs.cover_parent),
-            links=link_rows(before, after, links, is_gap, self.run_id, self.params),
+            links=self.spool.keep_parts(
+                link_rows(before, after, links, is_gap, self.run_id, self.params)
+            ),
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rts_track.track.params import LinkParams
-
-State = dict[str, "NDArray[Any]"]
 
 
 class Fragments:
@@ -73,7 +71,8 @@ class Fragments:
         history, is_open = self._history, live.split_of != NOBODY
         history.unsettled = set(live.chain[is_open].tolist())
         outlines = pa.array(live.outlines.outline_id[is_open].tolist(), pa.string())
-        history.links = [_provisional(links, outlines) for links in history.links]
+        for season, links in history.links.items():
+            history.links[season] = _provisional(links, outlines)
         open_chains = np.array(sorted(history.unsettled), dtype=np.int64)
         for events in history.events:
             if events.kind in (SPLIT, "initiate", "first_seen"):
@@ -99,12 +98,14 @@ class Fragments:
         history.fragments |= set(outlines.tolist())
         is_of_root = np.isin(live.chain, gone) & ~np.isin(live.chain, list(of_others))
         of_fragments = pa.array(live.outlines.outline_id[is_of_root].tolist(), pa.string())
-        history.links = [_as_fragments(links, of_fragments) for links in history.links]
+        for season, links in history.links.items():
+            history.links[season] = _as_fragments(links, of_fragments)
         for events in history.events:
             events.drop(gone)
         history.relatives = [pair for pair in history.relatives if pair[0] not in joined]
+        kept = {one: self._standing_for(one) for one in joined}
         for states in history.states:
-            _add_fragments(states, gone, {one: self._standing_for(one) for one in joined})
+            states.join_fragments(gone, kept)
 
 
 def larger_pieces(
@@ -179,30 +180,3 @@ def _provisional(links: pa.Table, outlines: pa.Array) -> pa.Table:
 
 def _flags(column: pa.ChunkedArray) -> NDArray[np.bool_]:
     return np.asarray(column.to_numpy(zero_copy_only=False), dtype=bool)
-
-
-def _add_fragments(states: State, gone: NDArray[np.int64], kept: Mapping[int, int]) -> None:
-    """Let chains' states in a season be part of others': areas add up."""
-    at = np.flatnonzero(np.isin(states["chain"], gone))
-    if not len(at):
-        return
-    row_of = {chain: row for row, chain in enumerate(states["chain"].tolist())}
-    for row in at.tolist():
-        if not np.isnan(states["area_m2"][row]):
-            _add_state(states, row, row_of[kept[int(states["chain"][row])]])
-    for name in states:
-        states[name] = np.delete(states[name], at)
-
-
-def _add_state(states: State, at: int, to: int) -> None:
-    if states["area_m2"][at] > states["area_m2"][to]:
-        for name in ("observed_from", "observed_to", "source"):
-            states[name][to] = states[name][at]
-    states["area_m2"][to] += states["area_m2"][at]
-    sigma = states["area_sigma_m2"]
-    sigma[to] = np.hypot(sigma[to], sigma[at])
-    states["n_outlines"][to] += states["n_outlines"][at]
-    states["is_clipped"][to] |= states["is_clipped"][at]
-    states["coverage_frac"][to] = np.fmin(states["coverage_frac"][to], states["coverage_frac"][at])
-    if states["state"][at] == "partial":
-        states["state"][to] = "partial"

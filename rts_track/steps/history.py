@@ -9,29 +9,30 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
 from rts_track.steps.chain_events import (
     Transition,
     foundations,
     relations,
     settle_foundation,
-    stabilisations,
 )
-from rts_track.steps.chains import NOBODY, ChainEvents, ChainHistory, Live
+from rts_track.steps.chains import NOBODY, ChainEvents, ChainHistory, LastSeen, Live
+from rts_track.steps.consolidating import consolidate_season
 from rts_track.steps.found import Linker
 from rts_track.steps.fragments import Fragments, larger_pieces
-from rts_track.steps.looks import LooksOver, SeasonLooks, ask_looks, read_looks
-from rts_track.steps.outlines import Outlines, SeasonOutlines, consolidate_season, outlines_of
+from rts_track.steps.looks import SeasonLooks, read_looks
+from rts_track.steps.outlines import Outlines, SeasonOutlines, outlines_of
 from rts_track.steps.ruled import RuledPairs
 from rts_track.steps.season_links import PLANE_MARGIN, ScenePair
+from rts_track.steps.season_states import SeasonStates
+from rts_track.steps.spool import SparingWorkers
 from rts_track.steps.tiles import Workers, tile_rows
 from rts_track.store.statements import statement
 from rts_track.track.assign import MAIN, MERGE, REACTIVATE, SPLIT
 from rts_track.track.facing import FACING_M, facing_pairs, pieces_apart
-from rts_track.track.life import seen_state, unseen_state
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from numpy.typing import NDArray
 
     from rts_track.steps.spool import Spool
@@ -58,19 +59,21 @@ class KindHistory:
     ) -> None:
         params = params.of_kind(rulings.kind)
         self._store, self._params = store, params
-        self._workers, self._spool = workers, spool
+        self._workers, self._spool = SparingWorkers(workers, spool), spool
         self._looks: dict[int, SeasonLooks] = {}
         self._begun: list[ChainEvents] = []
         self._newest = 0
         self.history = ChainHistory(kind=rulings.kind, rulings=rulings)
         self._ruled = RuledPairs(store, rulings, spool)
         self._fragments = Fragments(self.history)
+        self._states = SeasonStates(self.history, params, self._season_looks, spool)
         self._linker = Linker(
             kind=rulings.kind,
             params=params,
             run_id=run_id,
             known_shifts=shifts,
-            workers=workers,
+            workers=self._workers,
+            spool=spool,
         )
 
     def begin(self, first_season: int, look_seasons: list[int]) -> None:
@@ -106,7 +109,7 @@ class KindHistory:
             for season in self._look_seasons:
                 if since < season < first_season:
                     later = self.live.outlines.season_year < season
-                    self._count_missed(season, np.flatnonzero(was_missed & later))
+                    self._states.count_missed(self.live, season, np.flatnonzero(was_missed & later))
 
     def advance(self, season_year: int) -> None:
         """Work one season off."""
@@ -119,18 +122,19 @@ class KindHistory:
         whole[own] = chain
         is_companion = found.companion_of >= 0
         whole[is_companion] = whole[found.companion_of[is_companion]]
-        self.history.seasons[season_year], self.history.chain_of[season_year] = found, whole
+        self.history.seasons[season_year] = found.written
+        self.history.chain_of[season_year] = whole
         self._ruled.passed(season_year, found, whole)
         n_outlines = np.bincount(whole, minlength=len(self.history.prior))
-        self._note_seen(season_year, n_outlines, found.coverage_frac[own])
-        self._note_unseen(season_year)
+        self._states.note_seen(self.live, season_year, n_outlines, found.coverage_frac[own])
+        self._states.note_unseen(self.live, season_year)
         if len(found.outlines):
             self._settle_begun(season_year)
 
     def finish(self) -> ChainHistory:
         """What became of the kind."""
         self.live = self.live.take(~self.live.is_piece)
-        self.history.last.append(self.live)
+        self.history.last.append(LastSeen.of(self.live))
         self.history.shifts = self._linker.fresh_shifts
         self._fragments.finish(self.live, self._params)
         for events in self._begun:
@@ -164,8 +168,8 @@ class KindHistory:
         new = np.flatnonzero(chain == NOBODY)
         chain[new] = len(history.prior) + np.arange(len(new))
         history.prior += [None] * len(new)
-        history.founder += [season.founder[own[row]] for row in new]
-        history.links.append(found.link_rows())
+        history.founder += season.founder.take(pa.array(own[new])).to_pylist()
+        history.links[season_year] = self._spool.keep_parts(found.link_rows())
         turn = Transition(
             season_year=season_year,
             live=live,
@@ -203,7 +207,7 @@ class KindHistory:
         latest.split_of[founded[piece]] = turn.chain[founded[rest]]
         is_gone = np.zeros(len(live.chain), dtype=bool)
         is_gone[found.live[found.rows(MERGE)]] = True
-        self.history.last.append(live.take(is_gone))
+        self.history.last.append(LastSeen.of(live.take(is_gone)))
         is_gone[old[old >= 0]] = True
         self._fragments.note_after_split("seen", live, is_gone)
         is_gone |= turn.chain_of_live != live.chain
@@ -221,19 +225,15 @@ class KindHistory:
     def _pieces_apart(self, founded: Outlines) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Rows of new outlines that may be pieces of one slump, and of its largest."""
         within_m = FACING_M * PLANE_MARGIN
-        rows = list(tile_rows(founded.bounds, founded.bounds, within_m))
-        tasks = ((founded.polygons(one), founded.polygons(other)) for one, other in rows)
-        min_facing = self._params.fragment_facing
-        pairs = [
-            (one[a], other[b])
-            for (one, other), (a, b) in zip(
-                rows, self._workers.map(partial(_facing_of, min_facing), tasks), strict=True
-            )
-        ]
-        none = np.empty(0, dtype=np.int64)
-        ones = np.concatenate([none, *(one for one, _ in pairs)])
-        others = np.concatenate([none, *(other for _, other in pairs)])
-        return pieces_apart(ones, others, founded.area_m2)
+        bounds = founded.shapes.bounds
+        # Who is of a tile is near it, too.
+        tasks = (
+            (near, founded.polygons(near), np.searchsorted(near, own))
+            for near, own in tile_rows(bounds, bounds, within_m)
+        )
+        facing = partial(_facing_in_tile, self._params.fragment_facing)
+        pairs = np.concatenate([np.empty((2, 0), int), *self._workers.map(facing, tasks)], axis=1)
+        return pieces_apart(pairs[0], pairs[1], founded.area_m2)
 
     def _latest(self, turn: Transition) -> tuple[Live, NDArray[np.int64]]:
         """The season's outlines as the latest of their chains, and the live rows they go on."""
@@ -258,92 +258,22 @@ class KindHistory:
         for events in waiting:
             settle_foundation(events, self.live, season_year, self._params)
 
-    def _note_seen(
-        self, season_year: int, n_outlines: NDArray[np.int64], frac: NDArray[np.float64]
-    ) -> None:
-        """The states of those seen; `frac` is the share of each outline that looks cover."""
-        rows = np.flatnonzero(self.live.outlines.season_year == season_year)
-        outlines = self.live.outlines.take(rows)
-        states: dict[str, NDArray[np.generic]] = {
-            "chain": self.live.chain[rows],
-            "season_year": outlines.season_year,
-            "state": seen_state(outlines.is_clipped, frac, self._params),
-            "coverage_frac": frac,
-            "observed_from": outlines.observed_from,
-            "observed_to": outlines.observed_to,
-            "source": outlines.source,
-            "area_m2": outlines.area_m2,
-            "area_sigma_m2": outlines.area_sigma_m2,
-            "n_outlines": n_outlines[self.live.chain[rows]],
-            "is_clipped": outlines.is_clipped,
-        }
-        self.history.states.append(states)
-
-    def _note_unseen(self, season_year: int) -> None:
-        is_before = self.live.outlines.season_year < season_year
-        rows = np.flatnonzero(is_before & ~self.live.is_piece)
-        looks = self._season_looks(season_year)
-        frac, first, last = ask_looks(looks, self.live.outlines, rows, _coverage_and_days)
-        state = unseen_state(frac, self._params)
-        n = len(rows)
-        self.history.states.append(
-            {
-                "chain": self.live.chain[rows],
-                "season_year": np.full(n, season_year),
-                "state": state,
-                "coverage_frac": frac,
-                "observed_from": first,
-                "observed_to": last,
-                "source": np.full(n, None, dtype=object),
-                "area_m2": np.full(n, np.nan),
-                "area_sigma_m2": np.full(n, np.nan),
-                "n_outlines": np.zeros(n, dtype=np.int64),
-                "is_clipped": np.zeros(n, dtype=bool),
-            }
-        )
-        absent = rows[state == "absent"]
-        self.live.missed_year[absent] = season_year
-        self.live.n_absent[absent] += 1
-        absent_chains = self.live.chain[absent]
-        of_piece = self.live.is_piece & np.isin(self.live.chain, absent_chains)
-        self.live.n_absent[of_piece] += 1
-        self._count_missed(season_year, absent)
-        self._note_stabilised(season_year)
-
-    def _count_missed(self, season_year: int, rows: NDArray[np.int64]) -> None:
-        """Count the season for those that its measured looks cover."""
-        looks = self._season_looks(season_year).measured()
-        frac, _, last = ask_looks(looks, self.live.outlines, rows, _coverage_and_days)
-        covered = frac >= self._params.coverage_min_frac
-        is_first = covered & (self.live.missed[rows] == 0)
-        self.live.missed[rows[covered]] += 1
-        self.live.missed_from[rows[is_first]] = season_year
-        self.live.missed_on[rows[is_first]] = last[is_first]
-
-    def _note_stabilised(self, season_year: int) -> None:
-        live = self.live
-        is_due = (live.missed >= self._params.stabilise_seasons) & (live.stable_year == 0)
-        due = np.flatnonzero(is_due & ~live.is_piece)
-        looks = self._season_looks(season_year)
-        self.history.events += stabilisations(live, due, season_year, looks, self._params)
-        live.stable_year[due] = live.missed_from[due]
-
     def _season_looks(self, season_year: int) -> SeasonLooks:
         if season_year not in self._looks:
             self._looks[season_year] = read_looks(self._store, self.history.kind, season_year)
         return self._looks[season_year]
 
 
-def _coverage_and_days(
-    over: LooksOver,
-) -> tuple[NDArray[np.float64], NDArray[np.datetime64], NDArray[np.datetime64]]:
-    return over.covered_frac(), *over.days()
+def _facing_in_tile(
+    min_facing: float, tile: tuple[NDArray[np.int64], NDArray[np.object_], NDArray[np.int64]]
+) -> NDArray[np.int64]:
+    """(2, n) rows of outlines of the tile that face each other, the second of its own ones.
 
-
-def _facing_of(
-    min_facing: float, polygons: tuple[NDArray[np.object_], NDArray[np.object_]]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    return facing_pairs(*polygons, min_facing)
+    `tile`: the rows of all that are near it, their polygons, and which of these are its own.
+    """
+    rows, polygons, own = tile
+    one, other = facing_pairs(polygons, polygons[own], min_facing, rows, rows[own])
+    return np.stack([rows[one], rows[own[other]]])
 
 
 def _whole(rows: pa.Table, name: str) -> NDArray[np.int64]:

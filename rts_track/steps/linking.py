@@ -110,7 +110,8 @@ def link(
         team = workers or Serial()
         ever = known | units
         histories = _histories(store, params, run_id, ever, units, first, team, spool, progress)
-        report = replace(_write(store, histories, run_id, first, last), first_season=first_changed)
+        report = _write(store, histories, run_id, first, last, spool)
+        report = replace(report, first_season=first_changed)
         for kind, season in changed:
             if (kind, season) in units:
                 keep_input_digest(store, STEP, f"{kind} {season}", units[kind, season])
@@ -214,20 +215,25 @@ def _histories(
 
 
 def _write(
-    store: Store, histories: list[ChainHistory], run_id: str, first: int, last: int
+    store: Store,
+    histories: list[ChainHistory],
+    run_id: str,
+    first: int,
+    last: int,
+    spool: Spool,
 ) -> LinkReport:
     names = [name_chains(store, history, first) for history in histories]
     shifts = {scenes: shift for history in histories for scenes, shift in history.shifts.items()}
     store.upsert("scene_shift", shift_rows(shifts))
     founded = n_outlines = 0
     for history, named in zip(histories, names, strict=True):
-        founded += write_tracks(store, history, named, run_id)
-        n_outlines += write_outlines(store, history, named)
+        founded += write_tracks(store, history, named, run_id, spool)
+        n_outlines += write_outlines(store, history, named, spool)
     release_superseded(store)
     seasons = range(first, last + 1)
     n_links = write_links(store, histories, seasons)
     write_states(store, histories, names, seasons)
-    n_events = write_events(store, histories, names, first)
+    n_events = write_events(store, histories, names, first, spool)
     return LinkReport(
         first_season=first,
         last_season=last,

@@ -10,7 +10,7 @@ import shapely
 
 from rts_track import grid
 from rts_track.polygon.coverage import Touching
-from rts_track.steps.tiles import TILE_OUTLINES
+from rts_track.steps.tiles import runs
 from rts_track.store.statements import statement
 
 if TYPE_CHECKING:
@@ -136,7 +136,6 @@ def ask_looks(
 ) -> tuple[NDArray[Any], ...]:
     """What `ask` tells of the outlines in `rows`, some thousands of polygons at a time."""
     parts = []
-    for start in range(0, max(len(rows), 1), TILE_OUTLINES):
-        polygons = outlines.polygons(rows[start : start + TILE_OUTLINES])
-        parts.append(ask(looks.over(polygons)))
+    for some in runs(len(rows)):
+        parts.append(ask(looks.over(outlines.polygons(rows[some]))))
     return tuple(np.concatenate(columns) for columns in zip(*parts, strict=True))

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import shapely
 
 from rts_track.domain import SEASON_YEARS, mint_each
-from rts_track.steps.outlines import metric_polygons
+from rts_track.steps.shapes import StoredShapes, metric_polygons
 from rts_track.store.base import BATCH_ROWS, Scalar
 from rts_track.track.identity import Claim, identify, join_lineages
 from rts_track.track.shift import mutual_best
@@ -235,10 +235,10 @@ class _Lineages:
         is_asked = pc.is_in(pa.array(self.of_chain, pa.string()), asked).to_numpy(
             zero_copy_only=False
         )
-        for live in history.last:
-            own = is_asked[live.chain]
-            years = live.first_year[own].tolist()
-            for chain, year in zip(live.chain[own].tolist(), years, strict=True):
+        for last in history.last:
+            own = is_asked[last.chain]
+            years = last.first_year[own].tolist()
+            for chain, year in zip(last.chain[own].tolist(), years, strict=True):
                 take_in(self.of_chain[chain], year)
         return age
 
@@ -250,15 +250,16 @@ def _claims(store: Store, history: ChainHistory, settled: set[str]) -> Iterator[
         rows = store.read("outline", ["outline_id", "track_id"], scope)
         if rows.num_rows == 0:
             continue
-        present = pa.array(found.outlines.outline_id, pa.string())
+        present = found.outline_id.combine_chunks()
         at = pc.index_in(present, rows["outline_id"]).to_numpy(zero_copy_only=False)
         is_known = ~np.isnan(at)
         track_of = rows["track_id"].to_pylist()
         chain_of = history.chain_of[season]
-        for row in np.flatnonzero(is_known).tolist():
+        known = np.flatnonzero(is_known)
+        outlines = present.take(pa.array(known)).to_pylist()
+        for row, outline in zip(known.tolist(), outlines, strict=True):
             track = track_of[int(at[row])]
             if track is not None and track not in settled:
-                outline = found.outlines.outline_id[row]
                 yield Claim(
                     is_fragment=outline in history.fragments,
                     season_year=season,
@@ -287,7 +288,7 @@ def _claims_back(history: ChainHistory, retracted: frozenset[str]) -> Iterator[C
         is_asked = pc.is_in(found.footprint_id, asked)
         members = found.footprint_id.filter(is_asked).to_pylist()
         outlines = found.outline_of_footprint.filter(is_asked)
-        rows = pc.index_in(outlines, pa.array(found.outlines.outline_id, pa.string()))
+        rows = pc.index_in(outlines, found.outline_id.combine_chunks())
         for footprint, outline, row in zip(
             members, outlines.to_pylist(), rows.to_pylist(), strict=True
         ):
@@ -313,16 +314,19 @@ def _replaced(
     that were not there.
     """
     former = _polygons(store, gone["outline_id"])
-    present = history.seasons[season].outlines.polygons(fresh)
+    found = history.seasons[season]
+    wkb = StoredShapes.of(found.rows["geometry"]).take(fresh).wkb(slice(None))
+    present = metric_polygons(pa.chunked_array([wkb]))
     now, then = shapely.STRtree(former).query(present, predicate="intersects")
     shared = shapely.area(shapely.intersection(present[now], former[then]))
     area_now, area_then = shapely.area(present[now]), shapely.area(former[then])
     is_same = shared >= SAME_OUTLINE_IOMIN * np.minimum(area_now, area_then)
     is_same &= mutual_best(now, then, shared / (area_now + area_then - shared))
     outline_of, track_of = gone["outline_id"].to_pylist(), gone["track_id"].to_pylist()
+    present_id = found.outline_id.take(pa.array(fresh)).to_pylist()
     for row, old in zip(now[is_same].tolist(), then[is_same].tolist(), strict=True):
         if track_of[old] is not None:
-            outline = history.seasons[season].outlines.outline_id[fresh[row]]
+            outline = present_id[row]
             yield Claim(
                 is_fragment=outline in history.fragments,
                 season_year=season,

@@ -24,9 +24,13 @@ def record_run(
     inputs_sha256: str,
     *,
     started_at: dt.datetime,
+    bundle_sha256: str | None = None,
 ) -> str:
-    """Record a step that is over, in the transaction that writes its results; its run_id."""
-    row = _run_row(step, params, inputs_sha256)
+    """Record a step that is over, in the transaction that writes its results; its run_id.
+
+    A step that used a model says which by `bundle_sha256`; `inputs_sha256` then covers it, too.
+    """
+    row = _run_row(step, params, inputs_sha256) | {"bundle_sha256": bundle_sha256}
     times = {"started_at": started_at, "finished_at": dt.datetime.now(dt.UTC)}
     store.upsert("run", _as_run({**row, **times}))
     return str(row["run_id"])

@@ -12,9 +12,9 @@ import shapely
 
 from rts_track import grid
 from rts_track.contract import arrow_schema
-from rts_track.domain import mint
+from rts_track.domain import mint_each
 from rts_track.growth.thaw import DAYS_PER_YEAR
-from rts_track.steps.tiles import TILE_OUTLINES, Tile, Workers, measured_tile, tile_rows
+from rts_track.steps.tiles import Tile, Workers, measured_tile, runs, tile_rows
 from rts_track.track.assign import GAP, MERGE, SPLIT, Links, Settled, link_seasons, pair_weight
 from rts_track.track.candidates import Candidates, measure_pairs, shifts_of_pairs
 from rts_track.track.confidence import link_confidence
@@ -83,13 +83,14 @@ def season_pairs(
     furthest_m = max((np.hypot(each.dx_m, each.dy_m) for each in applied.values()), default=0.0)
     within_m = (reach_m + furthest_m) * PLANE_MARGIN
     drifted_m = 0.0 if drift_m is None else float(np.hypot(*drift_m.T).max(initial=0.0))
-    rows = list(tile_rows(before.bounds, after.bounds, within_m + drifted_m * PLANE_MARGIN))
+    apart_m = within_m + drifted_m * PLANE_MARGIN
+    rows = list(tile_rows(before.shapes.bounds, after.shapes.bounds, apart_m))
 
     def tiles() -> Iterator[Tile]:
         for parents, children in rows:
             yield Tile(
-                parents=before.metric.take(parents).wkb(slice(None)),
-                children=after.metric.take(children).wkb(slice(None)),
+                parents=before.shapes.metric.take(parents).wkb(slice(None)),
+                children=after.shapes.metric.take(children).wkb(slice(None)),
                 parent_scene=before.scene_id[parents],
                 child_scene=after.scene_id[children],
                 drift_m=None if drift_m is None else drift_m[parents],
@@ -209,38 +210,43 @@ def link_rows(
     is_gap: NDArray[np.bool_],
     run_id: str,
     params: LinkParams,
-) -> pa.Table:
-    """The links as rows of the contract, not provisional.
+) -> Iterator[pa.Table]:
+    """The links as rows of the contract, not provisional, some thousands at a time.
 
     A link is ambiguous where another was nearly as good, or little of its piece is covered.
     """
     pairs = links.pairs
-    start, end = before.outline_id[pairs.parent], after.outline_id[pairs.child]
-    n = len(start)
     cover = np.where(links.role == SPLIT, pairs.cover_child, pairs.cover_parent)
     clarity = np.where(np.isin(links.role, (SPLIT, MERGE)), cover, links.share)
-    features = {"share": links.share, "iomin": pairs.iomin, "is_gap": is_gap}
-    return pa.table(
-        {
-            "link_id": [mint("link", a, b) for a, b in zip(start, end, strict=True)],
-            "from_outline_id": start,
-            "to_outline_id": end,
-            "from_year": before.season_year[pairs.parent],
-            "to_year": after.season_year[pairs.child],
-            "kind": np.where(is_gap, GAP, links.role).astype(object),
-            "origin": ["computed"] * n,
-            "overlap_m2": pairs.overlap_m2,
-            "iou": pairs.iou,
-            "cover_from": pairs.cover_parent,
-            "cover_to": pairs.cover_child,
-            "distance_m": pairs.distance_m,
-            "confidence": link_confidence(features),
-            "is_ambiguous": clarity < params.ambiguous_below,
-            "is_provisional": np.zeros(n, dtype=bool),
-            "run_id": [run_id] * n,
-        },
-        schema=arrow_schema("link"),
-    )
+    is_ambiguous = clarity < params.ambiguous_below
+    confidence = link_confidence({"share": links.share, "iomin": pairs.iomin, "is_gap": is_gap})
+    kind = np.where(is_gap, GAP, links.role).astype(object)
+    for some in runs(len(kind)):
+        own = pairs.take(some)
+        start, end = before.outline_id[own.parent], after.outline_id[own.child]
+        n = len(start)
+        ends = (f"{a}|{b}" for a, b in zip(start.tolist(), end.tolist(), strict=True))
+        yield pa.table(
+            {
+                "link_id": mint_each(ends, "link"),
+                "from_outline_id": start,
+                "to_outline_id": end,
+                "from_year": before.season_year[own.parent],
+                "to_year": after.season_year[own.child],
+                "kind": kind[some],
+                "origin": ["computed"] * n,
+                "overlap_m2": own.overlap_m2,
+                "iou": own.iou,
+                "cover_from": own.cover_parent,
+                "cover_to": own.cover_child,
+                "distance_m": own.distance_m,
+                "confidence": confidence[some],
+                "is_ambiguous": is_ambiguous[some],
+                "is_provisional": np.zeros(n, dtype=bool),
+                "run_id": [run_id] * n,
+            },
+            schema=arrow_schema("link"),
+        )
 
 
 def measured_pairs(
@@ -252,8 +258,7 @@ def measured_pairs(
 ) -> Candidates:
     """What given pairs share, some thousands of them at a time."""
     found = [_NO_PAIRS]
-    for start in range(0, len(parent), TILE_OUTLINES):
-        some = slice(start, start + TILE_OUTLINES)
+    for some in runs(len(parent)):
         own, of_parent = np.unique(parent[some], return_inverse=True)
         others, of_child = np.unique(child[some], return_inverse=True)
         shift_m = shifts_of_pairs(
@@ -298,8 +303,8 @@ def _is_known(
 def _offsets_m(before: Outlines, after: Outlines) -> NDArray[np.float64]:
     """(n, 2) metres east and north on the ground from each earlier centroid to the later."""
     offset_m = np.empty((len(before), 2))
-    for start in range(0, len(before), TILE_OUTLINES):
-        some = np.arange(start, min(start + TILE_OUTLINES, len(before)))
+    for run in runs(len(before)):
+        some = np.arange(run.start, run.stop)
         a = shapely.get_coordinates(shapely.centroid(before.polygons(some)))
         b = shapely.get_coordinates(shapely.centroid(after.polygons(some)))
         offset_m[some] = np.column_stack(grid.to_ground(*(b - a).T, *a.T))

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
+SHOWN_FAILURES = 5
+"""Failed searches that are told one by one; `look.failure` has them all."""
+
 
 def status_lines(reader: Reader) -> Iterator[str]:
     """Lines that say what the store holds, what failed, and what is still to be done."""
@@ -21,8 +24,10 @@ def status_lines(reader: Reader) -> Iterator[str]:
     for row in sources:
         yield f"source    {_source_line(row)}"
     if not sources:
-        yield "source    none yet; `rts-track import` takes in outlines"
+        yield "source    none yet; `rts-track import` takes in outlines, `rts-track ingest` scenes"
         return
+    scenes = _rows(reader, "status_scenes")
+    yield from _scenes(reader, scenes)
     for row in _rows(reader, "status_looks"):
         yield (
             f"looks     {row['n_looks']:,} {row['basis']} ({row['kind']}), "
@@ -38,7 +43,7 @@ def status_lines(reader: Reader) -> Iterator[str]:
     for row in _rows(reader, "status_runs"):
         ended = "" if row["is_finished"] else " (not finished)"
         yield f"last run  {row['step']:<8} {row['started_on']}{ended}"
-    yield from _todo(_rows(reader, "status_todo")[0])
+    yield from _todo(_rows(reader, "status_todo")[0], scenes)
 
 
 def _source_line(row: Row) -> str:
@@ -46,6 +51,18 @@ def _source_line(row: Row) -> str:
     if row["n_footprints"]:
         return f"{name}: {row['n_footprints']:,} footprints, {_years(row)}"
     return f"{name}: no footprints"
+
+
+def _scenes(reader: Reader, scenes: list[Row]) -> Iterator[str]:
+    for row in scenes:
+        yield (
+            f"scenes    {row['source']}: {row['n_registered']:,} registered,"
+            f" {row['n_searched']:,} searched{_failed(row['n_failed'])}, {_years(row)}"
+        )
+    if any(row["n_failed"] for row in scenes):
+        failures = reader.query(statement("status_failures"), {"most": SHOWN_FAILURES})
+        for row in failures.to_pylist():
+            yield f"failed    {row['scene_id']}: {row['failure']}"
 
 
 def _verdicts(reader: Reader) -> Iterator[str]:
@@ -66,7 +83,13 @@ def _failed(count: int) -> str:
     return f", {count:,} failed" if count else ""
 
 
-def _todo(row: Row) -> Iterator[str]:
+def _todo(row: Row, scenes: list[Row]) -> Iterator[str]:
+    n_waiting = sum(each["n_waiting"] for each in scenes)
+    if n_waiting:
+        yield f"to do     {n_waiting:,} scenes not searched: `rts-track detect`"
+    n_failed = sum(each["n_failed"] for each in scenes)
+    if n_failed:
+        yield f"to do     {n_failed:,} scenes failed: `rts-track detect --retry-failed`"
     if row["n_unlinked"]:
         yield f"to do     {row['n_unlinked']:,} footprints in no outline: `rts-track link`"
     if row["n_unmeasured"]:

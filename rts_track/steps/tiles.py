@@ -164,6 +164,35 @@ def from_wkb(wkb: pa.Array) -> NDArray[np.object_]:
     return np.asarray(shapely.from_wkb(wkb.to_numpy(zero_copy_only=False)), dtype=object)
 
 
+def runs(n: int) -> Iterator[slice]:
+    """Successive rows, as many as a tile may hold at a time; of none, one run without any."""
+    for start in range(0, max(n, 1), TILE_OUTLINES):
+        yield slice(start, min(start + TILE_OUTLINES, n))
+
+
+def runs_of_groups(group: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Rows of whole groups in the order of their numbers, as many as a tile may hold at a time.
+
+    A group that is larger comes alone; of no rows, one run without any.
+    """
+    order = np.argsort(group, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(group[order])) + 1, len(order))
+    begin = 0
+    while True:
+        furthest = int(np.searchsorted(ends, begin + TILE_OUTLINES, side="right")) - 1
+        own = int(np.searchsorted(ends, begin, side="right"))
+        end = int(ends[min(max(furthest, own), len(ends) - 1)])
+        yield order[begin:end]
+        begin = end
+        if begin == len(order):
+            return
+
+
+def near_rows(points: NDArray[np.float64]) -> Iterator[NDArray[np.int64]]:
+    """All rows of (n, 2) points, tile by tile: no more than a tile may hold, near each other."""
+    return _parts(np.empty((0, 2)), points, TILE_OUTLINES)
+
+
 def tile_rows(
     before: NDArray[np.float64],
     after: NDArray[np.float64],

@@ -10,25 +10,30 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rts_track.contract import arrow_schema
-from rts_track.domain import mint
+from rts_track.domain import mint_each
 from rts_track.steps.chains import NOBODY
-from rts_track.store.base import BATCH_ROWS
+from rts_track.store.base import BATCH_ROWS, Written
 from rts_track.store.statements import statement
 from rts_track.track.identity import flattened
 
 if TYPE_CHECKING:
-    from rts_track.steps.chains import ChainEvents, ChainHistory, Live
+    from rts_track.steps.chains import ChainEvents, ChainHistory, LastSeen
     from rts_track.steps.registry import Names
+    from rts_track.steps.spool import Spool
     from rts_track.store.base import Store
 
 _MEASURED_TABLES = ("growth", "trend")
 _DEPENDENT_TABLES = (*_MEASURED_TABLES, "track_region")
 """Tables of other steps that point at tracks; a removed track's rows go with it."""
+_WRITTEN_ROWS = 5 * BATCH_ROWS
+"""Rows that are written at a time: a store looks up all keys for each write."""
 
 
-def write_tracks(store: Store, history: ChainHistory, names: Names, run_id: str) -> int:
+def write_tracks(
+    store: Store, history: ChainHistory, names: Names, run_id: str, spool: Spool
+) -> int:
     """Write the kind's tracks and aliases; how many tracks are new."""
-    written = store.upsert("track", _track_batches(history, names))
+    added = _upsert(store, "track", _track_rows(history, names), spool).added
     if names.moved_lineage:
         moved, lineages = zip(*sorted(names.moved_lineage.items()), strict=True)
         store.update("track", pa.table({"track_id": moved, "lineage_id": lineages}))
@@ -39,7 +44,7 @@ def write_tracks(store: Store, history: ChainHistory, names: Names, run_id: str)
     if names.retracted:
         _retract(store, names.retracted)
     _write_aliases(store, names, run_id)
-    return written.added
+    return added
 
 
 def _retract(store: Store, tracks: list[str]) -> None:
@@ -54,28 +59,24 @@ def _retract(store: Store, tracks: list[str]) -> None:
     store.update("track", pa.table(columns))
 
 
-def write_outlines(store: Store, history: ChainHistory, names: Names) -> int:
+def write_outlines(store: Store, history: ChainHistory, names: Names, spool: Spool) -> int:
     """Write the kind's outlines of each season, and which footprints they are made of."""
     track_of_chain = np.array(names.track_of_chain, dtype=object)
+    schema = arrow_schema("outline")
     for season, found in history.seasons.items():
-        tracks = track_of_chain[history.chain_of[season]]
-        rows = found.rows.append_column("track_id", pa.array(tracks, pa.string()))
-        schema = arrow_schema("outline")
-        rows = rows.select(schema.names).cast(schema)
+        tracks = pa.array(track_of_chain[history.chain_of[season]], pa.string())
+        rows = found.rows.append_column("track_id", tracks).select(schema.names).cast(schema)
         store.sync("outline", rows, {"kind": history.kind, "season_year": season})
-        store.update(
-            "footprint",
-            pa.table(
-                {
-                    "footprint_id": found.footprint_id,
-                    "outline_id": found.outline_of_footprint,
-                }
-            ),
-        )
+        members = {
+            "footprint_id": found.footprint_id,
+            "outline_id": found.outline_of_footprint,
+        }
+        store.update("footprint", pa.table(members))
+        spool.let_go()
     for season in history.emptied:
-        nothing = arrow_schema("outline").empty_table()
+        nothing = schema.empty_table()
         store.sync("outline", nothing, {"kind": history.kind, "season_year": season})
-    return sum(len(found.outlines) for found in history.seasons.values())
+    return sum(len(found) for found in history.seasons.values())
 
 
 def release_superseded(store: Store) -> None:
@@ -88,16 +89,13 @@ def release_superseded(store: Store) -> None:
 
 def write_links(store: Store, histories: list[ChainHistory], seasons: Iterable[int]) -> int:
     """Write the links into each season; one that comes out the same keeps the run it is from."""
-    schema = arrow_schema("link")
-    tables = [schema.empty_table()]
-    for history in histories:
-        tables += history.links
-    found = pa.concat_tables(tables)
+    nothing, n_links = arrow_schema("link").empty_table(), 0
     for season in seasons:
-        rows = found.filter(pa.compute.equal(found["to_year"], season))
+        tables = [history.links.get(season, nothing) for history in histories]
+        rows = pa.concat_tables([nothing, *tables])
         scope = {"to_year": season}
         store.sync("link", _with_former_runs(rows, store.read("link", scope=scope)), scope)
-    n_links: int = found.num_rows
+        n_links += rows.num_rows
     return n_links
 
 
@@ -105,29 +103,17 @@ def write_states(
     store: Store, histories: list[ChainHistory], names: list[Names], seasons: Iterable[int]
 ) -> None:
     """Write every track's state in each season."""
-    schema = arrow_schema("track_state")
-    by_season: dict[int, list[pa.Table]] = {season: [schema.empty_table()] for season in seasons}
-    for history, named in zip(histories, names, strict=True):
-        track_of_chain = np.array(named.track_of_chain, dtype=object)
-        for state in history.states:
-            if len(state["chain"]) == 0:
-                continue
-            columns = {name: column for name, column in state.items() if name != "chain"}
-            table = pa.table(
-                {
-                    "track_id": pa.array(track_of_chain[state["chain"]], pa.string()),
-                    **{
-                        name: pa.array(column, schema.field(name).type, from_pandas=True)
-                        if column.dtype.kind != "U"
-                        else pa.array(column.tolist(), pa.string())
-                        for name, column in columns.items()
-                    },
-                }
-            )
-            season = int(state["season_year"][0])
-            by_season[season].append(table.select(schema.names).cast(schema))
-    for season, tables in by_season.items():
-        store.sync("track_state", pa.concat_tables(tables), {"season_year": season})
+    by_season: dict[int, list[pa.Table]] = {season: [] for season in seasons}
+    tracks = [np.array(named.track_of_chain, dtype=object) for named in names]
+    for season in by_season:
+        tables = [
+            states.rows(track_of_chain)
+            for history, track_of_chain in zip(histories, tracks, strict=True)
+            for states in history.states
+            if states.season_year == season
+        ]
+        rows = pa.concat_tables([arrow_schema("track_state").empty_table(), *tables])
+        store.sync("track_state", rows, {"season_year": season})
 
 
 def write_events(
@@ -135,46 +121,63 @@ def write_events(
     histories: list[ChainHistory],
     names: list[Names],
     first_season: int,
+    spool: Spool,
 ) -> int:
     """Write the events that were decided from `first_season` on; drop those that no longer are."""
-    rows = pa.concat_tables(
-        [
-            arrow_schema("event").empty_table(),
-            *(
-                _event_rows(events, named)
-                for history, named in zip(histories, names, strict=True)
-                for events in history.events
-            ),
-        ]
-    )
+    rows = spool.keep_parts(_event_rows(histories, names))
     former = store.query(statement("events_since"), {"season": first_season})["event_id"]
-    is_stale = pa.compute.invert(pa.compute.is_in(former, value_set=rows["event_id"]))
-    stale = former.filter(is_stale).to_pylist()
-    if stale:
-        store.delete("event", {"event_id": stale})
-    store.upsert("event", rows)
+    if len(former):
+        is_stale = pc.invert(pc.is_in(former, value_set=rows["event_id"]))
+        stale = former.filter(is_stale).to_pylist()
+        if stale:
+            store.delete("event", {"event_id": stale})
+    _upsert_kept(store, "event", rows, spool)
     n_events: int = rows.num_rows
     return n_events
 
 
-def _track_batches(history: ChainHistory, names: Names) -> Iterator[pa.RecordBatch]:
+def _upsert(store: Store, table: str, parts: Iterator[pa.Table], spool: Spool) -> Written:
+    """Write rows that come in parts: they wait in the spool, for few large writes are quick."""
+    return _upsert_kept(store, table, spool.keep_parts(parts), spool)
+
+
+def _upsert_kept(store: Store, table: str, rows: pa.Table, spool: Spool) -> Written:
+    written = Written()
+    for start in range(0, rows.num_rows, _WRITTEN_ROWS):
+        written += store.upsert(table, rows.slice(start, _WRITTEN_ROWS))
+        spool.let_go()
+    return written
+
+
+def _track_rows(history: ChainHistory, names: Names) -> Iterator[pa.Table]:
     """The kind's tracks as rows of the contract, some thousands at a time."""
-    for live in history.last:
-        for start in range(0, len(live.chain), BATCH_ROWS):
-            rows = slice(start, min(start + BATCH_ROWS, len(live.chain)))
-            yield _track_batch(live, rows, history, names)
+    yield arrow_schema("track").empty_table()
+    for last in _latest_of_each(history.last, len(history.prior)):
+        for start in range(0, len(last), BATCH_ROWS):
+            yield _tracks(last, slice(start, min(start + BATCH_ROWS, len(last))), history, names)
 
 
-def _track_batch(live: Live, rows: slice, history: ChainHistory, names: Names) -> pa.RecordBatch:
-    outlines, chains = live.outlines, live.chain[rows].tolist()
-    n_seen = live.n_seen[rows]
+def _latest_of_each(parts: list[LastSeen], n_chains: int) -> list[LastSeen]:
+    """Every chain once, as it was last.
+
+    A piece of a slump that merged away, and proved a fragment of one that went on, is that chain.
+    """
+    is_later, latest = np.zeros(n_chains, dtype=bool), []
+    for part in reversed(parts):
+        latest.append(part.take(~is_later[part.chain]))
+        is_later[part.chain] = True
+    return latest[::-1]
+
+
+def _tracks(last: LastSeen, rows: slice, history: ChainHistory, names: Names) -> pa.Table:
+    chains, n_seen = last.chain[rows].tolist(), last.n_seen[rows]
     tracks = [names.track_of_chain[chain] for chain in chains]
     confirmed = history.rulings.confirmed_tracks
     is_tentative = (n_seen == 1) & [track not in confirmed for track in tracks]
     activity, activity_year = zip(
-        *(_activity(live, history, row) for row in range(rows.start, rows.stop)), strict=True
+        *(_activity(last, history, row) for row in range(rows.start, rows.stop)), strict=True
     )
-    return pa.record_batch(
+    return pa.table(
         {
             "track_id": tracks,
             "kind": [history.kind] * len(chains),
@@ -182,32 +185,41 @@ def _track_batch(live: Live, rows: slice, history: ChainHistory, names: Names) -
             "activity": activity,
             "activity_year": activity_year,
             "validity": np.where(is_tentative, "tentative", "confirmed").astype(object),
-            "first_year": live.first_year[rows],
-            "last_year": outlines.season_year[rows],
+            "first_year": last.first_year[rows],
+            "last_year": last.season_year[rows],
             "n_seasons_observed": n_seen,
-            "area_m2": outlines.area_m2[rows],
-            "lon": outlines.lon[rows],
-            "lat": outlines.lat[rows],
+            "area_m2": last.area_m2[rows],
+            "lon": last.lon[rows],
+            "lat": last.lat[rows],
             "is_provisional": [chain in history.unsettled for chain in chains],
-            "geometry": outlines.stored.wkb(rows),
+            "geometry": last.stored.wkb(rows),
         },
         schema=arrow_schema("track"),
     )
 
 
-def _activity(live: Live, history: ChainHistory, row: int) -> tuple[str, int]:
+def _activity(last: LastSeen, history: ChainHistory, row: int) -> tuple[str, int]:
     """The last known state of a chain, and its season."""
-    chain = int(live.chain[row])
+    chain = int(last.chain[row])
     if chain in history.merged_in:
         return "merged", history.merged_in[chain]
-    if live.stable_year[row] > 0:
-        return "stable", int(live.stable_year[row])
-    if live.missed_year[row] > live.outlines.season_year[row]:
-        return "unknown", int(live.missed_year[row])
-    return "active", int(live.outlines.season_year[row])
+    if last.stable_year[row] > 0:
+        return "stable", int(last.stable_year[row])
+    if last.missed_year[row] > last.season_year[row]:
+        return "unknown", int(last.missed_year[row])
+    return "active", int(last.season_year[row])
 
 
-def _event_rows(events: ChainEvents, names: Names) -> pa.Table:
+def _event_rows(histories: list[ChainHistory], names: list[Names]) -> Iterator[pa.Table]:
+    """The events as rows of the contract, some thousands at a time."""
+    yield arrow_schema("event").empty_table()
+    for history, named in zip(histories, names, strict=True):
+        for events in history.events:
+            for start in range(0, len(events), BATCH_ROWS):
+                yield _rows_of_events(events.part(slice(start, start + BATCH_ROWS)), named)
+
+
+def _rows_of_events(events: ChainEvents, names: Names) -> pa.Table:
     tracks = [names.track_of_chain[chain] for chain in events.chain.tolist()]
     related = [
         None if chain == NOBODY else names.track_of_chain[chain]
@@ -215,12 +227,13 @@ def _event_rows(events: ChainEvents, names: Names) -> pa.Table:
     ]
     n, season_year, kind = len(events), events.season_year, events.kind
     unsettled = events.is_provisional
+    named = (
+        f"{track}|{season_year}|{kind}|{other or ''}"
+        for track, other in zip(tracks, related, strict=True)
+    )
     return pa.table(
         {
-            "event_id": [
-                mint("event", track, season_year, kind, other)
-                for track, other in zip(tracks, related, strict=True)
-            ],
+            "event_id": mint_each(named, "event"),
             "track_id": tracks,
             "related_track_id": pa.array(related, pa.string()),
             "season_year": np.full(n, season_year),

@@ -49,7 +49,7 @@ class Candidates:
         """Intersection over the smaller outline."""
         return np.maximum(self.cover_parent, self.cover_child)
 
-    def take(self, keep: NDArray[np.bool_] | NDArray[np.int64]) -> Candidates:
+    def take(self, keep: NDArray[np.bool_] | NDArray[np.int64] | slice) -> Candidates:
         """Some of the pairs."""
         return Candidates(
             parent=self.parent[keep],

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from rts_track.domain import mint
+from rts_track.domain import mint, mint_each
 
 
 class Claim(NamedTuple):
@@ -71,15 +71,20 @@ def identify(
 
 
 def _with_founded(
-    tracks: Iterable[str | None],
+    tracks: Sequence[str | None],
     founders: Sequence[str],
     taken: set[str],
     retired: Mapping[str, object],
 ) -> Iterator[str]:
     """The tracks in the chains' order, with a new one for each chain that has none."""
+    new = (founder for track, founder in zip(tracks, founders, strict=True) if track is None)
+    # As `mint("track", founder, None)`: a first id has no count.
+    fresh = iter(mint_each((f"{founder}|" for founder in new), "track"))
     for chain, track in enumerate(tracks):
         if track is None:
-            track = _fresh(founders[chain], taken, retired)
+            track = next(fresh)
+            if track in taken or track in retired:
+                track = _counted(founders[chain], taken, retired)
             taken.add(track)
         yield track
 
@@ -125,10 +130,10 @@ def join_lineages(
     return {track: root(lineage) for track, lineage in lineage_of.items()}
 
 
-def _fresh(founder: str, taken: set[str], retired: Mapping[str, object]) -> str:
+def _counted(founder: str, taken: set[str], retired: Mapping[str, object]) -> str:
     """An id that was never used: from the founding footprint, counting on where it was."""
-    for count in range(len(taken) + len(retired) + 1):
-        track = mint("track", founder, count or None)
+    for count in range(1, len(taken) + len(retired) + 1):
+        track = mint("track", founder, count)
         if track not in taken and track not in retired:
             return track
     raise AssertionError("more ids were tried than exist")

@@ -1,4 +1,4 @@
--- One row per finished, current look: which kind and season it counts for, and what it counts.
+-- One row per finished, current look of any area: which kind and season it counts for, and what it counts.
 select
     s.kind,
     l.season_year,
@@ -9,4 +9,5 @@ from look l
 join source s on s.source = l.source
 where l.is_current
 and l.status = 'done'
+and l.looked_area_m2 > 0
 order by s.kind, l.season_year, l.look_id

@@ -1,4 +1,5 @@
--- One row per current footprint of a kind and season that no verdict rejects, in the order of ids.
+-- One row per current footprint of a kind and season that no verdict rejects, in the order of ids:
+-- neither drawn anew by its source, nor of a look that a later search superseded.
 select
     f.footprint_id,
     f.source,
@@ -24,6 +25,12 @@ and not exists (
     select 1
     from rts_track_internal.superseded_footprint o
     where o.footprint_id = f.footprint_id
+)
+and not exists (
+    select 1
+    from look l
+    where l.look_id = f.look_id
+    and not (l.is_current and l.status = 'done')
 )
 and not exists (
     select 1

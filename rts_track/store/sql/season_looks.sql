@@ -1,4 +1,4 @@
--- One row per current look of a kind and season, in the order of their ids.
+-- One row per current look of any area, of a kind and season, in the order of their ids.
 select
     l.look_id,
     l.basis,
@@ -12,4 +12,5 @@ where s.kind = $kind
 and l.season_year = cast($season as integer)
 and l.is_current
 and l.status = 'done'
+and l.looked_area_m2 > 0
 order by l.look_id

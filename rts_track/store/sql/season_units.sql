@@ -47,6 +47,12 @@ current_footprint as (
     )
     and not exists (
         select 1
+        from look l
+        where l.look_id = f.look_id
+        and not (l.is_current and l.status = 'done')
+    )
+    and not exists (
+        select 1
         from verdict_in_force v
         where v.target_kind = 'footprint'
         and v.target_id = f.footprint_id
@@ -70,6 +76,7 @@ current_look as (
     join source s on s.source = l.source
     where l.is_current
     and l.status = 'done'
+    and l.looked_area_m2 > 0
 ),
 ruling as (
     select

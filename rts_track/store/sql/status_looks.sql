@@ -3,7 +3,7 @@ select
     s.kind,
     l.basis,
     count(*) filter (where l.status = 'done' and l.is_current) as n_looks,
-    count(*) filter (where l.status = 'failed') as n_failed,
+    count(*) filter (where l.status = 'failed' and l.is_current) as n_failed,
     min(l.season_year) as first_year,
     max(l.season_year) as last_year
 from look l

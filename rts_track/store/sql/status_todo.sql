@@ -1,9 +1,15 @@
 -- One row: what waits for a step. A superseded footprint whose feature has a successor waits for
--- nothing, nor does one that a verdict rejects; a track seen whole in one season only has no growth to measure.
+-- nothing, nor does one of a superseded look, or one that a verdict rejects; a track seen whole in one season only has no growth to measure.
 with unlinked as (
     select count(*) as n
     from footprint f
     where f.outline_id is null
+    and not exists (
+        select 1
+        from look l
+        where l.look_id = f.look_id
+        and not (l.is_current and l.status = 'done')
+    )
     and not exists (
         select 1
         from footprint g

@@ -34,9 +34,19 @@ def season(boxes, scenes, *, gsd_m=None, day=None, is_clipped=None):
     )
 
 
+def groups(polygons, part, n_at_a_time=100):
+    """The groups, the later of two polygons coming so many at a time."""
+    n = len(polygons)
+    every = np.arange(n)
+    lots = [(every, every[start : start + n_at_a_time]) for start in range(0, n, n_at_a_time)]
+    bounds = shapely.bounds(polygons).reshape(-1, 4)
+    return same_place_groups(bounds, part, 0.5, polygons.__getitem__, lots)
+
+
 def outlines(footprints, n_looks=None):
     looks = np.array(n_looks or [0] * len(footprints.geometry), dtype=np.int64)
-    found = consolidate(footprints, looks, 0.5, 0.05)
+    group = groups(footprints.geometry, footprints.scene)
+    found = consolidate(footprints, group, looks, 0.05)
     votes = iter(found.voted)
     return [
         Outline(
@@ -112,6 +122,29 @@ def test_outlines_come_in_the_order_of_their_first_footprints():
     assert [outline.members for outline in outlines(footprints)] == [(0,), (1, 3), (2, 4)]
 
 
+def test_groups_worked_on_one_by_one_have_the_same_outlines():
+    boxes = [(x + scene, 0, x + scene + 10, 10 + scene) for x in (0, 50, 100) for scene in range(3)]
+    footprints = season(boxes, [0, 1, 2] * 3)
+    group = groups(footprints.geometry, footprints.scene)
+    whole = consolidate(footprints, group, np.zeros(9, dtype=np.int64), 0.05)
+    for number, voted in enumerate(whole.voted):
+        rows = np.flatnonzero(group == number)
+        part = SeasonFootprints(
+            **{f.name: getattr(footprints, f.name)[rows] for f in dataclasses.fields(footprints)}
+        )
+        alone = consolidate(part, group[rows], np.zeros(3, dtype=np.int64), 0.05)
+        assert shapely.equals_identical(alone.voted[0], voted)
+        assert rows[alone.members].tolist() == whole.members[3 * number :][:3].tolist()
+
+
+def test_a_footprint_alone_in_its_group_needs_no_polygon():
+    footprints = season([(0, 0, 10, 10), (50, 0, 60, 10), (51, 0, 61, 10)], [0, 0, 1])
+    group = groups(footprints.geometry, footprints.scene)
+    footprints.geometry[0] = None
+    found = consolidate(footprints, group, np.zeros(3, dtype=np.int64), 0.05)
+    assert found.follows.tolist() == [0, 1]
+
+
 def test_a_season_without_footprints_has_no_outlines():
     assert outlines(season([], [])) == []
 
@@ -122,9 +155,10 @@ def test_a_season_without_footprints_has_no_outlines():
         st.tuples(st.integers(0, 30), st.integers(0, 30), st.integers(-1, 2)),
         min_size=1,
         max_size=10,
-    )
+    ),
+    st.integers(1, 10),
 )
-def test_polygons_share_a_group_where_a_chain_of_good_overlaps_joins_them(places):
+def test_polygons_share_a_group_where_a_chain_of_good_overlaps_joins_them(places, n_at_a_time):
     boxes = np.array([shapely.box(x, y, x + 10, y + 10) for x, y, _ in places], dtype=object)
     part = np.array([number for *_, number in places], dtype=np.int64)
     expected = list(range(len(places)))
@@ -134,7 +168,7 @@ def test_polygons_share_a_group_where_a_chain_of_good_overlaps_joins_them(places
             if is_pair and shapely.area(boxes[one] & boxes[other]) >= 50:
                 low, high = sorted((expected[one], expected[other]))
                 expected = [low if number == high else number for number in expected]
-    found = same_place_groups(boxes, part, 0.5)
+    found = groups(boxes, part, n_at_a_time)
     assert np.unique(found, return_inverse=True)[1].tolist() == (
         np.unique(expected, return_inverse=True)[1].tolist()
     )

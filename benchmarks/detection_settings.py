@@ -1,0 +1,36 @@
+"""What detection is trained and judged on: simulated landscapes, and their seeds.
+
+Written down before anything was tuned. Landscapes of `TRAINING_SEEDS` train; an ensemble's
+members hold out parts of them to choose their best epoch. `TEST_SEEDS` make the published
+figures and nothing else. Every landscape lies at a place of its own, 12 km from the next.
+"""
+
+from __future__ import annotations
+
+from rts_track.simulate.landscape.landscape import LandscapeParams
+
+TRAINING_SEEDS = tuple(range(101, 109))
+TRAINING_SEASONS = 3
+TEST_SEEDS = (9301, 9302, 9303)
+
+ALL_LAYERS = (
+    *("blue", "green", "red", "nir", "ndvi"),
+    *("relative_elevation", "slope", "tc_brightness", "tc_greenness", "tc_wetness"),
+)
+OPTICAL_LAYERS = ALL_LAYERS[:5]
+"""Where neither elevations nor trends are at hand, as of the Peel site."""
+
+_STEP_M = 12_000.0
+_COLUMNS = 4
+_WEST_M, _SOUTH_M = 420_000.0, 7_449_990.0
+
+
+def landscape_params(number: int, sensor: str, n_seasons: int = 5) -> LandscapeParams:
+    """The landscape of that number, as one sensor sees it: a place and tile of its own."""
+    column, row = number % _COLUMNS, number // _COLUMNS
+    return LandscapeParams(
+        south_west_m=(_WEST_M + column * _STEP_M, _SOUTH_M + row * _STEP_M),
+        tile=f"T08W{chr(ord('A') + row)}{chr(ord('A') + column)}",
+        sensors=(sensor,),
+        n_seasons=n_seasons,
+    )

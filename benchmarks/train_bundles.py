@@ -1,0 +1,155 @@
+"""Trains an ensemble on simulated landscapes, such as the one that `rts-track demo` uses.
+
+    python benchmarks/train_bundles.py --sensor sentinel2 --out rts_track/bundles/sentinel2
+
+simulates the training landscapes of `detection_settings`, labels their active slumps (moved as
+each scene is shifted), and trains three small UNet++ networks from nothing. On two cores this
+takes about half an hour for Sentinel-2. What lies in `--work` is used again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import shapely
+from detection_settings import (
+    ALL_LAYERS,
+    OPTICAL_LAYERS,
+    TRAINING_SEASONS,
+    TRAINING_SEEDS,
+    landscape_params,
+)
+
+from rts_track import grid
+from rts_track.domain import digest
+from rts_track.model.cutting import Cutting
+from rts_track.model.params import SMALL, TrainParams
+from rts_track.simulate.landscape.files import write_landscape
+from rts_track.simulate.landscape.landscape import simulate_landscape
+from rts_track.source.auxiliary import Auxiliary
+from rts_track.source.scenes import find_scenes
+from rts_track.steps.training import TrainRequest, train
+from rts_track.steps.training_labels import Labels
+
+LAYERS = {"all": ALL_LAYERS, "optical": OPTICAL_LAYERS}
+DONE = "landscape.json"
+
+
+def main() -> None:
+    options = _options()
+    folders = [
+        _landscape(options.work / "landscapes", number, seed, options.sensor)
+        for number, seed in enumerate(TRAINING_SEEDS[: options.landscapes])
+    ]
+    scenes, faults = find_scenes([folder / "scenes" for folder in folders])
+    if faults:
+        sys.exit(faults[0].reason)
+    request = TrainRequest(
+        out=options.work / f"{options.sensor}-{options.layers}",
+        layers=LAYERS[options.layers],
+        auxiliary=_auxiliary(options),
+        cutting=Cutting(window_px=options.window, block_m=3_000.0),
+        params=TrainParams(
+            name=f"demo-{options.sensor}-{options.layers}",
+            licence="CC0-1.0",
+            architecture=SMALL,
+            members=options.members,
+            max_epochs=options.epochs,
+            patience=options.patience,
+            batch=16,
+            seed=options.seed,
+        ),
+        is_resumed=True,
+    )
+    report = train(scenes, _labels(folders), request, on_epoch=_tell)
+    print(*report.lines(), sep="\n")
+    options.out.mkdir(parents=True, exist_ok=True)
+    for bundle in report.bundles:
+        shutil.copytree(bundle, options.out / bundle.name, dirs_exist_ok=True)
+    print(f"{options.out}: {sum(_size(each) for each in options.out.rglob('*')):,} bytes")
+
+
+def _landscape(work: Path, number: int, seed: int, sensor: str) -> Path:
+    """The folder of a training landscape, simulated unless it is there."""
+    folder = work / f"{seed}-{sensor}"
+    if not (folder / DONE).is_file():
+        write_landscape(
+            simulate_landscape(seed, landscape_params(number, sensor, TRAINING_SEASONS)), folder
+        )
+        print(f"{folder}: simulated", flush=True)
+    for name, files in (("dem", folder / "dem" / "mosaic"), ("trend", folder / "trend")):
+        for file in files.iterdir():
+            gathered = work.parent / name / f"{seed}-{file.name}"
+            gathered.parent.mkdir(exist_ok=True)
+            if not gathered.is_file():
+                shutil.copy2(file, gathered)
+    return folder
+
+
+def _auxiliary(options: argparse.Namespace) -> Auxiliary:
+    if options.layers == "optical":
+        return Auxiliary()
+    work = options.work
+    return Auxiliary(dem=work / "dem", trend=work / "trend", cache=work / "cache")
+
+
+def _labels(folders: list[Path]) -> Labels:
+    """The active scars of all landscapes, scene by scene, where each scene shows them."""
+    polygons, names = [], []
+    for folder in folders:
+        outlines = pq.read_table(
+            folder / "truth" / "truth_outline.parquet",
+            columns=["season_year", "part", "is_active", "geometry"],
+            filters=[("part", "==", "scar"), ("is_active", "==", True)],
+        )
+        scars = grid.to_metric(shapely.from_wkb(outlines["geometry"].to_pylist()))
+        seasons = outlines["season_year"].to_numpy()
+        for scene in pq.read_table(folder / "truth" / "truth_scene.parquet").to_pylist():
+            for scar in scars[seasons == scene["season_year"]]:
+                polygons.append(_moved(scar, scene["shift_east_m"], scene["shift_north_m"]))
+                names.append(scene["scene_id"])
+    return Labels(
+        polygons=np.array(polygons, dtype=object),
+        scenes=np.array(names, dtype=object),
+        seasons=np.full(len(names), None, dtype=object),
+        n_skipped=0,
+        inputs_sha256=digest(*(shapely.to_wkb(polygon).hex() for polygon in polygons)),
+    )
+
+
+def _moved(polygon: shapely.Geometry, east_m: float, north_m: float) -> shapely.Geometry:
+    centre = polygon.centroid
+    dx, dy = grid.from_ground(east_m, north_m, np.array([centre.x]), np.array([centre.y]))
+    return shapely.transform(polygon, lambda xy: xy + np.column_stack([dx, dy]))
+
+
+def _tell(name: str, score: object) -> None:
+    print(name, score, flush=True)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--sensor", choices=["sentinel2", "planetscope"], default="sentinel2")
+    parser.add_argument("--layers", choices=list(LAYERS), default="all")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--work", type=Path, default=Path("training"))
+    parser.add_argument("--landscapes", type=int, default=len(TRAINING_SEEDS))
+    parser.add_argument("--members", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--patience", type=int, default=15)
+    parser.add_argument("--window", type=int, default=128)
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""`demo` and `demo-tracks`: the whole job on something simulated, for a first look."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rts_track.commands.options import QuietOption, progress_bar
+
+FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Folder for its files.")]
+SeedOption = Annotated[int, typer.Option(help="Another seed, another history.")]
+DemoStoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="ADDRESS",
+        help="duckdb:///file.duckdb or postgresql://user@host/database.",
+        show_default="a file in DIR",
+    ),
+]
+
+
+def demo(
+    folder: FolderArgument = Path("demo"),
+    seed: SeedOption = 1,
+    store: DemoStoreOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Go the whole way on a simulated landscape, from scenes to growth, and score it."""
+    from rts_track.steps.demo import run_demo
+
+    for line in run_demo(folder, seed, url=store, progress=progress_bar(quiet)):
+        typer.echo(line)
+
+
+def demo_tracks(
+    folder: FolderArgument = Path("demo-tracks"),
+    seed: SeedOption = 1,
+    store: DemoStoreOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Follow slumps that were outlined already: a simulated inventory, linked and scored."""
+    from rts_track.steps.demo_tracks import run_demo_tracks
+
+    for line in run_demo_tracks(folder, seed, url=store, progress=progress_bar(quiet)):
+        typer.echo(line)

@@ -1,0 +1,131 @@
+"""`rts-track detect`: registered scenes are searched for slumps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rts_track.commands.options import QuietOption, StoreOption, open_store_at, progress_bar
+
+
+def detect(
+    models: Annotated[
+        list[Path],
+        typer.Option(
+            "--model",
+            metavar="PATH",
+            help="A model bundle, or a folder of bundles; several make an ensemble.",
+        ),
+    ],
+    season: Annotated[
+        int | None,
+        typer.Option(metavar="YEAR", help="Only scenes of that season.", show_default="all"),
+    ] = None,
+    scene: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="Only that scene; may be given again."),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Only scenes of that source.",
+            show_default="every one whose sensor and pixel size the model is for",
+        ),
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Search scenes again that failed before.")
+    ] = False,
+    redo: Annotated[
+        bool,
+        typer.Option(
+            "--redo", help="Search even what was searched just so, such as with a new --dem."
+        ),
+    ] = False,
+    dem: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Elevation model: a GeoTIFF, or a folder of them."),
+    ] = None,
+    trend: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH", help="Landsat trends (TCVIS): a GeoTIFF, or a folder of them."
+        ),
+    ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Keep what is computed of --dem and --trend here.",
+            show_default="not kept",
+        ),
+    ] = None,
+    out: Annotated[
+        Path,
+        typer.Option(metavar="DIR", help="Folder for rasters of probability and spread."),
+    ] = Path("probabilities"),
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            metavar="P", help="Least probability of a slump's pixels.", show_default="the model's"
+        ),
+    ] = None,
+    min_area: Annotated[
+        float | None,
+        typer.Option(metavar="M2", help="Smallest footprint.", show_default="the model's"),
+    ] = None,
+    smooth: Annotated[
+        float,
+        typer.Option(
+            metavar="METRES",
+            help="How far outlines may move to be smooth; areas stay within their uncertainty.",
+            show_default="0: along the pixels' sides",
+        ),
+    ] = 0.0,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What to compute on, such as cpu or cuda:1.",
+            show_default="a GPU where there is one",
+        ),
+    ] = None,
+    store: StoreOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Search registered scenes for slumps with a model ensemble.
+
+    Scenes that the ensemble has searched just so are left alone.
+
+    Example: rts-track detect --model bundles/ --dem arcticdem/ --season 2021
+    """
+    from rts_track.model.bundle import read_ensemble
+    from rts_track.source.auxiliary import Auxiliary
+    from rts_track.steps.detecting import DetectRequest
+    from rts_track.steps.detecting import detect as detect_scenes
+
+    request = DetectRequest(
+        season_year=season,
+        scene_ids=tuple(scene or ()),
+        source=source,
+        is_retrying=retry_failed,
+        is_redo=redo,
+        auxiliary=Auxiliary(dem=dem, trend=trend, cache=cache),
+        out=out,
+        threshold=threshold,
+        min_area_m2=min_area,
+        smooth_m=smooth,
+        device=device,
+    )
+    ensemble = read_ensemble(models)
+    with open_store_at(store) as opened:
+        report = detect_scenes(opened, ensemble, request, progress=progress_bar(quiet))
+    if not quiet:
+        for line in report.lines():
+            typer.echo(line)
+    for failure in report.failures:
+        typer.echo(f"rts-track: scene {failure.scene_id}: {failure.reason}", err=True)
+    if report.failures:
+        raise typer.Exit(1)

@@ -1,0 +1,315 @@
+"""`rts-track train`: an ensemble of models from scenes and labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from rts_track.commands.options import QuietOption, progress_bar
+from rts_track.errors import UsageError
+
+if TYPE_CHECKING:
+    from rts_track.model.learner import EpochScore
+    from rts_track.model.manifest import Architecture
+    from rts_track.model.params import TrainParams
+    from rts_track.source.dates import Period
+    from rts_track.source.scene import Scene, SceneFault
+    from rts_track.steps.training import TrainReport
+    from rts_track.steps.training_labels import LabelFields, Labels
+
+Choice = TypeVar("Choice", bound=str)
+
+
+def train(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="PATH", help="Scenes, or folders that hold some, as for ingest."),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Where the bundles go; checkpoints and logs too.")
+    ] = Path("bundles"),
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Polygons of all slumps in the scenes.",
+            show_default="the outlines of people in --store",
+        ),
+    ] = None,
+    scene_field: Annotated[
+        str | None,
+        typer.Option(metavar="FIELD", help="Field that names the scene a label was drawn on."),
+    ] = None,
+    season_field: Annotated[
+        str | None, typer.Option(metavar="FIELD", help="Field that holds the season's year.")
+    ] = None,
+    date_field: Annotated[
+        str | None, typer.Option(metavar="FIELD", help="Field that holds the label's date.")
+    ] = None,
+    layer: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Layer of the labels' file, if several.")
+    ] = None,
+    negatives: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Polygons that are easily taken for slumps, such as a former model's false finds;"
+            " the fields count for them too.",
+        ),
+    ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            "--store",
+            metavar="ADDRESS",
+            help="Learn from this store's scenes and people's outlines.",
+        ),
+    ] = None,
+    reader: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="planet, sentinel2, landsat, or raster for any GeoTIFF.",
+            show_default="as names tell",
+        ),
+    ] = None,
+    bands: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="What the bands of plain GeoTIFFs are, with commas."),
+    ] = None,
+    date: Annotated[
+        str | None,
+        typer.Option(metavar="DAY", help="Day of acquisition.", show_default="as the product says"),
+    ] = None,
+    sensor: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="What acquired them.", show_default="by the reader"),
+    ] = None,
+    scale: Annotated[
+        float | None,
+        typer.Option(metavar="FACTOR", help="Reflectance per stored unit of plain GeoTIFFs."),
+    ] = None,
+    offset: Annotated[
+        float | None,
+        typer.Option(metavar="REFLECTANCE", help="Reflectance of a stored 0 of plain GeoTIFFs."),
+    ] = None,
+    no_mask: Annotated[
+        bool,
+        typer.Option("--no-mask", help="Take products without their mask: all of them is clear."),
+    ] = False,
+    layers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="What the model is to read, with commas, such as green,red,nir,ndvi,slope.",
+            show_default="all that the scenes have",
+        ),
+    ] = None,
+    dem: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Elevations: GeoTIFF, or folder of them."),
+    ] = None,
+    trend: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Landsat trends (TCVIS): GeoTIFF, or folder of them."),
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Keeps layers made of these.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Name of the ensemble.")] = "rts",
+    kind: Annotated[str, typer.Option(help="landform or active_zone.")] = "landform",
+    licence: Annotated[str, typer.Option(help="Under which the bundles may be used.")] = "unstated",
+    citation: Annotated[str | None, typer.Option(help="How they are cited.")] = None,
+    network: Annotated[
+        str,
+        typer.Option(
+            help="standard (UNet++ with resnet18), small (for a processor), or a class of"
+            " segmentation-models-pytorch and its encoder: UnetPlusPlus/resnet34."
+        ),
+    ] = "standard",
+    members: Annotated[int, typer.Option(min=1, help="Models; each has its seed and fold.")] = 3,
+    folds: Annotated[
+        int, typer.Option(min=2, help="Parts of the regions; a model is judged on one of them.")
+    ] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Of all that is left to chance.")] = 0,
+    epochs: Annotated[int, typer.Option(min=1, help="Most passes over the windows.")] = 60,
+    patience: Annotated[
+        int, typer.Option(min=1, help="Epochs without a better IoU before it ends.")
+    ] = 12,
+    batch: Annotated[int, typer.Option(min=1, help="Windows a step.")] = 8,
+    learning_rate: Annotated[float, typer.Option(help="The largest.")] = 2e-3,
+    loss: Annotated[str, typer.Option(help="focal, dice or focal+dice.")] = "focal+dice",
+    window: Annotated[int, typer.Option(metavar="PIXELS", help="Side of a window.")] = 256,
+    block: Annotated[
+        float,
+        typer.Option(metavar="METRES", help="Side of the regions that are held out whole."),
+    ] = 5_000.0,
+    min_area: Annotated[
+        float | None,
+        typer.Option(metavar="M2", help="Smallest slump that is meant.", show_default="ten pixels"),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu or cuda.", show_default="what there is")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with training that was broken off.")
+    ] = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Train an ensemble of networks on labelled scenes; model bundles come out.
+
+    Every slump in the scenes' clear parts must be among the labels: the rest counts as ground.
+
+    Example: rts-track train scenes/ --labels slumps.gpkg --season-field year --out bundles
+    """
+    from rts_track.model.cutting import Cutting
+    from rts_track.model.params import TrainParams
+    from rts_track.source.auxiliary import Auxiliary
+    from rts_track.steps.training import TrainRequest
+    from rts_track.steps.training import train as train_on
+    from rts_track.steps.training_labels import NONE, LabelFields, labels_in
+
+    params = TrainParams(
+        name=name,
+        kind=_one_of("kind", kind, ("landform", "active_zone")),
+        licence=licence,
+        citation=citation,
+        architecture=_architecture(network),
+        members=members,
+        seed=seed,
+        n_folds=folds,
+        loss=_one_of("loss", loss, ("focal", "dice", "focal+dice")),
+        batch=batch,
+        max_epochs=epochs,
+        patience=patience,
+        learning_rate=learning_rate,
+        min_area_m2=min_area,
+        device=device,
+    )
+    request = TrainRequest(
+        out=out,
+        layers=_names(layers) or (),
+        auxiliary=Auxiliary(dem=dem, trend=trend, cache=cache),
+        cutting=Cutting(window_px=window, block_m=block),
+        params=params,
+        is_resumed=resume,
+    )
+    fields = LabelFields(scene=scene_field, season=season_field, date=date_field, layer=layer)
+    scenes, faults = _scenes(paths, store, reader, bands, date, sensor, scale, offset, no_mask)
+    report = train_on(
+        scenes,
+        _labels(labels, store, fields, params),
+        request,
+        lookalikes=labels_in(negatives, fields) if negatives else NONE,
+        progress=progress_bar(quiet),
+        on_epoch=_silent if quiet else _say,
+    )
+    _tell(report, faults, quiet)
+
+
+def _scenes(
+    paths: list[Path] | None,
+    store: str | None,
+    reader: str | None,
+    bands: str | None,
+    date: str | None,
+    sensor: str | None,
+    scale: float | None,
+    offset: float | None,
+    no_mask: bool,
+) -> tuple[list[Scene], list[SceneFault]]:
+    """The scenes at the paths; without any, those of the store."""
+    from rts_track.commands.options import open_store_at
+    from rts_track.source.scenes import find_scenes
+    from rts_track.steps.training import stored_scenes
+
+    if paths:
+        return find_scenes(
+            paths,
+            reader=reader,
+            bands=_names(bands),
+            period=_period(date),
+            scale=scale,
+            offset=offset,
+            sensor=sensor,
+            is_mask_optional=no_mask,
+        )
+    if store is None:
+        raise UsageError("nothing to learn from: name scenes, or a --store that has some")
+    with open_store_at(store) as opened:
+        return stored_scenes(opened)
+
+
+def _labels(
+    path: Path | None, store: str | None, fields: LabelFields, params: TrainParams
+) -> Labels:
+    from rts_track.commands.options import open_store_at
+    from rts_track.steps.training_labels import labels_in, labels_of_people
+
+    if path is not None:
+        return labels_in(path, fields)
+    if store is None:
+        raise UsageError("no labels: give --labels, or a --store with outlines of people")
+    with open_store_at(store) as opened:
+        return labels_of_people(opened, params.kind)
+
+
+def _tell(report: TrainReport, faults: list[SceneFault], quiet: bool) -> None:
+    for line in () if quiet else report.lines():
+        typer.echo(line)
+    for folder in report.bundles:
+        typer.echo(str(folder))
+    every = (*faults, *report.faults)
+    for fault in every:
+        typer.echo(f"rts-track: {' '.join(fault.reason.split())}", err=True)
+    if every:
+        raise typer.Exit(1)
+
+
+def _say(name: str, score: EpochScore) -> None:
+    typer.echo(
+        f"{name}, epoch {score.epoch + 1}: loss {score.train_loss:.3f}, held out"
+        f" {score.val_loss:.3f}, IoU {score.val_iou:.3f}",
+        err=True,
+    )
+
+
+def _silent(name: str, score: EpochScore) -> None:
+    del name, score
+
+
+def _architecture(network: str) -> Architecture:
+    """The network of that name, or of such a class and encoder."""
+    from rts_track.model.manifest import Architecture
+    from rts_track.model.params import NETWORKS
+
+    if network in NETWORKS:
+        return NETWORKS[network]
+    made, slash, encoder = network.partition("/")
+    if not slash:
+        raise UsageError(f"network {network!r}: {', '.join(NETWORKS)}, or Class/encoder")
+    return Architecture(name=made, arguments={"encoder_name": encoder})
+
+
+def _one_of(option: str, value: str, choices: tuple[Choice, ...]) -> Choice:
+    for choice in choices:
+        if choice == value:
+            return choice
+    raise UsageError(f"--{option} {value!r}: {', '.join(choices)}")
+
+
+def _names(names: str | None) -> tuple[str, ...] | None:
+    return tuple(name.strip() for name in names.split(",")) if names else None
+
+
+def _period(date: str | None) -> Period | None:
+    from rts_track.source.dates import period_of
+
+    try:
+        return period_of(date)
+    except ValueError as error:
+        raise UsageError(
+            f"--date: {error}; expected 2021-08-21 or 2021-07-01..2021-08-31"
+        ) from error

@@ -1,0 +1,152 @@
+"""The whole way on a simulated landscape: scenes, ensemble, footprints, tracks, growth, answers."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import shapely
+
+from rts_track import grid
+from rts_track.errors import InputError, UsageError
+from rts_track.model.bundle import read_ensemble
+from rts_track.report.detections import Panel, plot_panels
+from rts_track.simulate.landscape.files import write_landscape
+from rts_track.simulate.landscape.landscape import LandscapeParams, simulate_landscape
+from rts_track.source.auxiliary import Auxiliary
+from rts_track.source.pixels import ScenePixels
+from rts_track.source.scenes import open_scene
+from rts_track.steps.aligning import align
+from rts_track.steps.demo_summary import summary_lines, tracks_picture
+from rts_track.steps.detecting import DetectRequest, detect
+from rts_track.steps.exporting import export
+from rts_track.steps.ingesting import IngestRequest, ingest
+from rts_track.steps.linking import link
+from rts_track.steps.measuring import measure
+from rts_track.steps.place_truth import PlaceTruth, read_place_truth
+from rts_track.steps.progress import Progress, silent
+from rts_track.store.base import open_store
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rts_track.store.base import Store
+
+STORE_FILE = "demo.duckdb"
+SENSOR = "sentinel2"
+SHOWN_BANDS = ("red", "green", "blue")
+N_SHOWN_SEASONS = 3
+
+
+def shipped_ensemble(sensor: str) -> Path:
+    """The folder of the ensemble that comes with the package, trained on simulated landscapes.
+
+    InputError where it is not there, as in an installation that was tampered with.
+    """
+    folder = Path(str(files("rts_track") / "bundles" / sensor))
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; install rts-track again")
+    return folder
+
+
+def run_demo(
+    folder: Path, seed: int, *, url: str | None = None, progress: Progress = silent
+) -> Iterator[str]:
+    """Simulate, ingest, align, detect, link, measure, export, score; lines that say what came.
+
+    `url` is the store to use; by default a file in the folder. Files in the folder that an
+    earlier demo wrote are replaced; a store that was named is added to.
+    """
+    ensemble = read_ensemble([shipped_ensemble(SENSOR)])
+    params = LandscapeParams(sensors=(SENSOR,), extent_m=(9_000.0, 6_000.0))
+    landscape = simulate_landscape(seed, params)
+    yield (
+        f"A simulated landscape of {params.area_km2:.0f} km2 over {params.n_seasons} seasons"
+        f" (seed {seed}), seen by {SENSOR}:"
+    )
+    if url is None:
+        _forget_former(folder)
+    scenery = write_landscape(landscape, folder, progress)
+    address = url or f"duckdb:///{folder / STORE_FILE}"
+    request = DetectRequest(
+        auxiliary=Auxiliary(dem=scenery.dem, trend=scenery.trend, cache=folder / "layers"),
+        out=folder / "probabilities",
+    )
+    with open_store(address) as store:
+        store.init()
+        yield from _told(ingest(store, scenery.scenes, IngestRequest(), progress=progress))
+        yield from _told(align(store, progress=progress))
+        yield f"  an ensemble of {len(ensemble.bundles)}, trained on other landscapes:"
+        yield from _told(detect(store, ensemble, request, progress=progress))
+        link(store, progress=progress)
+        measure(store, progress=progress)
+        yield from summary_lines(store, scenery.truth)
+        export(store, folder / "export", progress=progress)
+        pictures = (
+            tracks_picture(store, folder),
+            _detections_picture(store, read_place_truth(scenery.truth), folder),
+        )
+    yield ""
+    yield "Files:"
+    yield f"  {store.url}   everything; try `rts-track query tracks --store {store.url}`"
+    yield f"  {folder / 'scenes'}, {folder / 'dem'}, {folder / 'trend'}   what was searched"
+    yield f"  {folder / 'probabilities'}   what the ensemble made of it, as GeoTIFF"
+    yield f"  {folder / 'export'}   every table as GeoParquet, for QGIS, DuckDB, Python or R"
+    yield from (f"  {picture}" for picture in pictures)
+
+
+def _told(report: object) -> Iterator[str]:
+    """A report's lines, as part of a list; InputError for the first thing that went wrong."""
+    faults = [*getattr(report, "faults", ()), *getattr(report, "failures", ())]
+    if faults:
+        raise InputError(str(getattr(faults[0], "reason", faults[0])))
+    yield from (f"  {line}" for line in report.lines())  # type: ignore[attr-defined]
+
+
+def _detections_picture(store: Store, truth: PlaceTruth, folder: Path) -> str:
+    """The line that tells of detections.png, scenes and what was found; or why there is none."""
+    file = folder / "detections.png"
+    scenes = store.read("scene", ["scene_id", "season_year", "uri"]).to_pylist()
+    by_season = sorted(scenes, key=lambda scene: scene["season_year"])
+    shown = [
+        by_season[at]
+        for at in np.linspace(0, len(by_season) - 1, N_SHOWN_SEASONS).round().astype(int)
+    ]
+    panels = [_panel(store, truth, scene) for scene in shown]
+    try:
+        plot_panels(panels, "What the ensemble found, and what is true", file)
+    except UsageError as error:
+        return f"(no picture: {error})"
+    return f"{file}   what was found on some of the scenes"
+
+
+def _panel(store: Store, truth: PlaceTruth, row: dict[str, object]) -> Panel:
+    season = truth.seasons[int(str(row["season_year"]))]
+    scope = {"scene_id": str(row["scene_id"])}
+    scene = open_scene(str(row["uri"]))
+    with ScenePixels(scene) as pixels:
+        image = pixels.read(SHOWN_BANDS, scene.grid.whole)
+    return Panel(
+        title=f"{row['season_year']}, {scene.sensor}",
+        image=image,
+        grid=scene.grid,
+        outlines={
+            "found": _metric(store.read("footprint", ["geometry"], scope)["geometry"].to_pylist()),
+            "true and active": season.polygon[season.is_active],
+        },
+    )
+
+
+def _metric(wkb: list[bytes]) -> NDArray[np.object_]:
+    return grid.to_metric(np.asarray(shapely.from_wkb(wkb), dtype=object))
+
+
+def _forget_former(folder: Path) -> None:
+    for name in (STORE_FILE, f"{STORE_FILE}.wal"):
+        (folder / name).unlink(missing_ok=True)
+    for name in ("scenes", "dem", "trend", "truth", "layers", "probabilities"):
+        shutil.rmtree(folder / name, ignore_errors=True)
