@@ -11,6 +11,7 @@ import numpy as np
 from affine import Affine
 from matplotlib import pyplot as plt
 from matplotlib.colors import LightSource
+from PIL import Image
 
 from rts_track.raster.grid import Grid
 from rts_track.raster.terrain import relative_elevation
@@ -58,6 +59,15 @@ def draw_truth(axis, landscape, season_year, shift_m=(0.0, 0.0), width=0.6):
             axis.plot(ring[:, 0] + shift_m[0], ring[:, 1] + shift_m[1], c=colour, lw=width)
 
 
+def save(figure, path):
+    """Write a figure with a palette: a third of the size."""
+    figure.savefig(path, dpi=75)
+    plt.close(figure)
+    with Image.open(path) as image:
+        small = image.convert("RGB").quantize(colors=200, dither=Image.Dither.NONE)
+    small.save(path, optimize=True)
+
+
 def overview(landscape, season_year, path):
     """What there is: three sensors, the truth, relative elevation, the trend."""
     figure, axes = plt.subplots(2, 3, figsize=(13.5, 6.6), layout="constrained")
@@ -93,8 +103,7 @@ def overview(landscape, season_year, path):
         grid_of(landscape.params, 30.0),
         "Landsat trend: brightness, greenness, wetness",
     )
-    figure.savefig(path, dpi=75)
-    plt.close(figure)
+    save(figure, path)
 
 
 def busiest(landscape):
@@ -156,8 +165,7 @@ def seasons(landscape, path, half_m=210.0):
         for axis in axes[:, column]:
             axis.set_xlim(x - half_m, x + half_m)
             axis.set_ylim(y - half_m, y + half_m)
-    figure.savefig(path, dpi=75)
-    plt.close(figure)
+    save(figure, path)
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 import rts_track
+from rts_track.commands.align import align
 from rts_track.commands.demo import demo, demo_tracks
 from rts_track.commands.detect import detect
 from rts_track.commands.ingest import ingest
@@ -259,6 +260,7 @@ def import_(
 
 
 app.command()(ingest)
+app.command()(align)
 app.command()(detect)
 app.command()(train)
 app.add_typer(model_app, name="model")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rts_track.commands.options import QuietOption, progress_bar
+from rts_track.commands.options import QuietOption, progress_bar, with_pandas
 
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Folder for its files.")]
 SeedOption = Annotated[int, typer.Option(help="Another seed, another history.")]
@@ -29,6 +29,7 @@ def demo(
     quiet: QuietOption = False,
 ) -> None:
     """Go the whole way on a simulated landscape, from scenes to growth, and score it."""
+    with_pandas()  # torch asks for it
     from rts_track.steps.demo import run_demo
 
     for line in run_demo(folder, seed, url=store, progress=progress_bar(quiet)):

@@ -7,7 +7,13 @@ from typing import Annotated
 
 import typer
 
-from rts_track.commands.options import QuietOption, StoreOption, open_store_at, progress_bar
+from rts_track.commands.options import (
+    QuietOption,
+    StoreOption,
+    open_store_at,
+    progress_bar,
+    with_pandas,
+)
 
 
 def detect(
@@ -120,6 +126,7 @@ def detect(
         device=device,
     )
     ensemble = read_ensemble(models)
+    with_pandas()  # torch asks for it
     with open_store_at(store) as opened:
         report = detect_scenes(opened, ensemble, request, progress=progress_bar(quiet))
     if not quiet:

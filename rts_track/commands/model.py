@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rts_track.commands.options import QuietOption, say
+from rts_track.commands.options import QuietOption, say, with_pandas
 from rts_track.errors import InputError
 
 model_app = typer.Typer(
@@ -22,6 +22,7 @@ def show(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A bundle, or a directory of them.")],
 ) -> None:
     """Say what a bundle is: inputs, normalisation, threshold, licence, training."""
+    with_pandas()  # torch asks for it
     from rts_track.model.bundle import bundle_folders, read_bundle
     from rts_track.model.showing import bundle_lines
 
@@ -41,6 +42,7 @@ def verify(
 
     Nothing in a bundle is executed: only safetensors are read.
     """
+    with_pandas()  # torch asks for it
     from rts_track.model.bundle import bundle_folders, ensemble_of, read_bundle
     from rts_track.model.network import verify as verify_bundle
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from rts_track.commands.options import QuietOption, progress_bar
+from rts_track.commands.options import QuietOption, progress_bar, with_pandas
 from rts_track.errors import UsageError
 
 if TYPE_CHECKING:
@@ -164,6 +164,7 @@ def train(
 
     Example: rts-track train scenes/ --labels slumps.gpkg --season-field year --out bundles
     """
+    with_pandas()  # torch asks for it
     from rts_track.model.cutting import Cutting
     from rts_track.model.params import TrainParams
     from rts_track.source.auxiliary import Auxiliary

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 
+from rts_track.errors import InputError
 from rts_track.polygon.smooth import smooth
 from rts_track.polygon.trace import metric_multipolygon, metric_polygons, n_corners, pixel_polygons
 from rts_track.raster.grid import Window
@@ -35,6 +36,10 @@ another, and rings of a hundred thousand vertices would cost it more than they t
 CLEAR_SPECK_M2 = 10_000.0
 """Clear islands of less than a hectare count as unclear: no absence is told by them, and ragged
 masks are made of thousands."""
+
+MOST_SIDES = 5_000_000
+"""Sides of pixels, eastern and western, along all outlines: two hundred times what a scene full of
+slumps has. Beyond are the probabilities of a model that knows nothing, and minutes of drawing."""
 
 _STRIP_PX = 4_000_000
 """Pixels that are counted at a time: bounds the memory, and they stay in the cache."""
@@ -103,11 +108,16 @@ def extract(
         spread: (H, W) bytes of the members' spread, or None.
         grid: where the pixels lie.
         params: threshold, least area, smoothing.
+
+    Raises:
+        InputError: the probabilities are noise, from pixel to pixel on this or that side of the
+            threshold.
     """
     from scipy.ndimage import label
 
     is_object = probability >= threshold_byte(params.threshold)
     is_object &= probability != NOT_LOOKED_AT
+    _check_is_no_noise(is_object)
     labels, n_objects = label(is_object, _EVERY_NEIGHBOUR, output=np.int32)
     sums = _sums(probability, spread, labels, int(n_objects))
     is_large = sums.n_px * grid.gsd_m**2 >= params.min_area_m2 * _LEAST_SHARE
@@ -150,6 +160,15 @@ def mask_polygons(
     end = np.array([grid.width, grid.height])
     placed = shapely.transform(polygons, lambda xy: np.minimum(xy * size_px, end))
     return metric_multipolygon(np.asarray(placed, dtype=object), grid)
+
+
+def _check_is_no_noise(is_object: NDArray[np.bool_]) -> None:
+    n_sides = int(np.count_nonzero(is_object[:, 1:] ^ is_object[:, :-1]))
+    if n_sides > MOST_SIDES:
+        raise InputError(
+            f"the probabilities are noise: outlines along {n_sides:,} pixels; is the model trained,"
+            " and for such scenes?"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

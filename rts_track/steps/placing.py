@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rts_track.steps.place_truth import PlaceTruth, TrueSeason
-    from rts_track.store.base import Reader
+    from rts_track.store.base import Reader, Where
 
 KIND = "landform"
 """Truth is told of whole scars: other sources are not scored against it."""
@@ -78,9 +78,9 @@ def found_seasons(store: Reader, truth: PlaceTruth) -> Iterator[tuple[int, Found
 def _found_season(
     store: Reader, truth: PlaceTruth, true: TrueSeason, season_year: int, sources: list[str]
 ) -> FoundSeason:
-    scope = {"season_year": season_year, "source": sources}
-    current = {"is_current": True, "status": "done"}
-    looks = store.read("look", _LOOK_COLUMNS, {**scope, **current})
+    scope: Where = {"season_year": season_year, "source": sources}
+    current: Where = {**scope, "is_current": True, "status": "done"}
+    looks = store.read("look", _LOOK_COLUMNS, current)
     rows = store.read("footprint", _FOOTPRINT_COLUMNS, scope)
     known = {None, *looks["look_id"].to_pylist()}
     counts = [look_id in known for look_id in rows["look_id"].to_pylist()]

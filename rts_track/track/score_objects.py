@@ -178,7 +178,7 @@ def _wrong_on(
 ) -> Counter[str]:
     """On what the polygons lie, each on the first kind that it lies on."""
     kinds = np.full(len(drawn), ELSEWHERE, dtype=object)
-    for kind, polygons in reversed(lookalikes.items()):
+    for kind, polygons in reversed(list(lookalikes.items())):
         kinds[_lies_on(drawn, polygons)] = kind
     return Counter(kinds.tolist())
 

@@ -10,6 +10,7 @@ from hypothesis.extra.numpy import arrays
 from rasterio.features import geometry_mask
 from scipy.ndimage import label
 
+from rts_track.errors import InputError
 from rts_track.polygon.extract import ExtractParams, extract
 from rts_track.raster.grid import Grid, Window
 
@@ -198,6 +199,22 @@ def test_thresholds_and_areas_out_of_range_are_refused():
     for bad in ({"threshold": 0.0}, {"threshold": 1.1}, {"min_area_m2": -1.0}, {"smooth_m": -1.0}):
         with pytest.raises(ValueError, match=r"threshold|negative"):
             ExtractParams(**{"threshold": 0.5, "min_area_m2": 0.0, **bad})
+
+
+def test_noise_is_refused_before_hours_are_spent_on_it(monkeypatch):
+    noise = np.random.default_rng(0).integers(0, 250, (60, 60)).astype(np.uint8)
+    assert len(extract(noise, None, grid_of((60, 60)), ALL)) > 0
+    monkeypatch.setattr("rts_track.polygon.extract.MOST_SIDES", 1_000)
+    with pytest.raises(InputError, match="is the model trained"):
+        extract(noise, None, grid_of((60, 60)), ALL)
+
+
+def test_an_object_of_many_corners_is_valid_in_pieces_and_drawn_at_once():
+    """GEOS would take minutes to mend a polygon of so many corners."""
+    noise = np.random.default_rng(1).integers(0, 250, (200, 200)).astype(np.uint8)
+    extracted = extract(noise, None, grid_of((200, 200)), ALL)
+    assert shapely.is_valid(extracted.geometry).all()
+    assert extracted.area_m2.sum() == pytest.approx((noise >= 125).sum() * GSD_M**2)
 
 
 rasters = arrays(

@@ -82,14 +82,14 @@ def test_windows_that_are_wrong_do_not_change_the_shift():
     assert shift.is_applied
 
 
-@pytest.mark.parametrize("block_m", [0.0, 1.0])
+@pytest.mark.parametrize("block_m", [0.0, 0.8])
 def test_the_standard_error_is_how_far_shifts_scatter(block_m):
     """Also where windows of a block err together: a mean of their errors knows of few blocks."""
     rng = np.random.default_rng(9)
     block = np.arange(96) // 6
     shifts = [
         agreed_shift(
-            block_m * rng.normal(size=(16, 2))[block] + 1.5 * rng.normal(size=(96, 2)),
+            block_m * rng.normal(size=(16, 2))[block] + 1.2 * rng.normal(size=(96, 2)),
             block,
             3.0,
             PARAMS,
