@@ -20,7 +20,7 @@ demo-tracks: $(VENV)/.report
 
 # How the demo's ensemble was made; about half an hour on two cores.
 bundles: $(VENV)/.dev
-	$(BIN)/python benchmarks/train_bundles.py --sensor sentinel2 --out rts_track/bundles/sentinel2
+	$(BIN)/python benchmarks/train_bundles.py demo-sentinel2 --out rts_track/bundles/demo-sentinel2
 
 test: $(VENV)/.dev postgis lint
 	RTS_TRACK_REQUIRE_POSTGIS=1 $(BIN)/pytest -n 2 --dist loadfile -rs

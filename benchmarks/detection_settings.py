@@ -7,6 +7,8 @@ figures and nothing else. Every landscape lies at a place of its own, 12 km from
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 from rts_track.simulate.landscape.landscape import LandscapeParams
 
 TRAINING_SEEDS = tuple(range(101, 109))
@@ -17,20 +19,38 @@ ALL_LAYERS = (
     *("blue", "green", "red", "nir", "ndvi"),
     *("relative_elevation", "slope", "tc_brightness", "tc_greenness", "tc_wetness"),
 )
-OPTICAL_LAYERS = ALL_LAYERS[:5]
-"""Where neither elevations nor trends are at hand, as of the Peel site."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What an ensemble is trained on."""
+
+    sensors: tuple[str, ...]
+    layers: tuple[str, ...] = ALL_LAYERS
+    atmosphere: float | None = None
+
+
+RECIPES = {
+    "demo-sentinel2": Recipe(sensors=("sentinel2",)),
+    "demo-planetscope": Recipe(sensors=("planetscope",)),
+    # Neither elevations nor trends, and reflectance that the atmosphere is still in: the Peel site.
+    "optical": Recipe(sensors=("sentinel2", "landsat"), layers=ALL_LAYERS[:5], atmosphere=1.0),
+}
 
 _STEP_M = 12_000.0
 _COLUMNS = 4
 _WEST_M, _SOUTH_M = 420_000.0, 7_449_990.0
 
 
-def landscape_params(number: int, sensor: str, n_seasons: int = 5) -> LandscapeParams:
-    """The landscape of that number, as one sensor sees it: a place and tile of its own."""
+def landscape_params(
+    number: int, sensors: tuple[str, ...], n_seasons: int = 5, atmosphere: float | None = None
+) -> LandscapeParams:
+    """The landscape of that number, as some sensors see it: a place and tile of its own."""
     column, row = number % _COLUMNS, number // _COLUMNS
-    return LandscapeParams(
+    params = LandscapeParams(
         south_west_m=(_WEST_M + column * _STEP_M, _SOUTH_M + row * _STEP_M),
         tile=f"T08W{chr(ord('A') + row)}{chr(ord('A') + column)}",
-        sensors=(sensor,),
+        sensors=sensors,
         n_seasons=n_seasons,
     )
+    return params if atmosphere is None else replace(params, atmosphere=atmosphere)

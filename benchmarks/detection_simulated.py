@@ -1,6 +1,6 @@
 """How well an ensemble finds, tracks and measures slumps of landscapes that it was not trained on.
 
-    python benchmarks/detection_simulated.py --models rts_track/bundles/sentinel2 --sensor sentinel2
+    python benchmarks/detection_simulated.py --models rts_track/bundles/demo-sentinel2 --sensor sentinel2
 
 For each landscape of `detection_settings.TEST_SEEDS`: objects by the ensemble and by each of its
 members alone; then the whole way, from scenes to growth rates. `--out FILE` writes the page. What
@@ -51,7 +51,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         for number, seed in enumerate(TEST_SEEDS):
             folder = Path(temporary) / str(seed)
-            params = landscape_params(PLACE + number, options.sensor)
+            params = landscape_params(PLACE + number, (options.sensor,))
             files = write_landscape(simulate_landscape(seed, params), folder)
             for name, models in searchers.items():
                 started = time.perf_counter()
@@ -89,7 +89,7 @@ def _scored(files: LandscapeFiles, models: list[Path], *, is_tracked: bool) -> R
 def _page(
     options: argparse.Namespace, scores: dict[str, list[Rows]], seconds: dict[str, float]
 ) -> Iterator[str]:
-    params = landscape_params(PLACE, options.sensor)
+    params = landscape_params(PLACE, (options.sensor,))
     yield f"# Detection on simulated landscapes: {options.sensor}"
     yield ""
     yield (

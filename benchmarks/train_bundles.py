@@ -1,6 +1,6 @@
 """Trains an ensemble on simulated landscapes, such as the one that `rts-track demo` uses.
 
-    python benchmarks/train_bundles.py --sensor sentinel2 --out rts_track/bundles/sentinel2
+    python benchmarks/train_bundles.py demo-sentinel2 --out rts_track/bundles/demo-sentinel2
 
 simulates the training landscapes of `detection_settings`, labels their active slumps (moved as
 each scene is shifted), and trains three small UNet++ networks from nothing. On two cores this
@@ -18,10 +18,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import shapely
 from detection_settings import (
-    ALL_LAYERS,
-    OPTICAL_LAYERS,
+    RECIPES,
     TRAINING_SEASONS,
     TRAINING_SEEDS,
+    Recipe,
     landscape_params,
 )
 
@@ -36,26 +36,27 @@ from rts_track.source.scenes import find_scenes
 from rts_track.steps.training import TrainRequest, train
 from rts_track.steps.training_labels import Labels
 
-LAYERS = {"all": ALL_LAYERS, "optical": OPTICAL_LAYERS}
 DONE = "landscape.json"
 
 
 def main() -> None:
     options = _options()
+    recipe = RECIPES[options.recipe]
+    work = options.work / options.recipe
     folders = [
-        _landscape(options.work / "landscapes", number, seed, options.sensor)
+        _landscape(work, recipe, number, seed)
         for number, seed in enumerate(TRAINING_SEEDS[: options.landscapes])
     ]
     scenes, faults = find_scenes([folder / "scenes" for folder in folders])
     if faults:
         sys.exit(faults[0].reason)
     request = TrainRequest(
-        out=options.work / f"{options.sensor}-{options.layers}",
-        layers=LAYERS[options.layers],
-        auxiliary=_auxiliary(options),
+        out=work / "bundles",
+        layers=recipe.layers,
+        auxiliary=_auxiliary(work, recipe),
         cutting=Cutting(window_px=options.window, block_m=3_000.0),
         params=TrainParams(
-            name=f"demo-{options.sensor}-{options.layers}",
+            name=options.recipe,
             licence="CC0-1.0",
             architecture=SMALL,
             members=options.members,
@@ -74,28 +75,25 @@ def main() -> None:
     print(f"{options.out}: {sum(_size(each) for each in options.out.rglob('*')):,} bytes")
 
 
-def _landscape(work: Path, number: int, seed: int, sensor: str) -> Path:
+def _landscape(work: Path, recipe: Recipe, number: int, seed: int) -> Path:
     """The folder of a training landscape, simulated unless it is there."""
-    folder = work / f"{seed}-{sensor}"
+    folder = work / "landscapes" / str(seed)
     if not (folder / DONE).is_file():
-        write_landscape(
-            simulate_landscape(seed, landscape_params(number, sensor, TRAINING_SEASONS)), folder
-        )
+        params = landscape_params(number, recipe.sensors, TRAINING_SEASONS, recipe.atmosphere)
+        write_landscape(simulate_landscape(seed, params), folder)
         print(f"{folder}: simulated", flush=True)
     for name, files in (("dem", folder / "dem" / "mosaic"), ("trend", folder / "trend")):
         for file in files.iterdir():
-            gathered = work.parent / name / f"{seed}-{file.name}"
+            gathered = work / name / f"{seed}-{file.name}"
             gathered.parent.mkdir(exist_ok=True)
             if not gathered.is_file():
                 shutil.copy2(file, gathered)
     return folder
 
 
-def _auxiliary(options: argparse.Namespace) -> Auxiliary:
-    if options.layers == "optical":
-        return Auxiliary()
-    work = options.work
-    return Auxiliary(dem=work / "dem", trend=work / "trend", cache=work / "cache")
+def _auxiliary(work: Path, recipe: Recipe) -> Auxiliary:
+    auxiliary = Auxiliary(dem=work / "dem", trend=work / "trend", cache=work / "cache")
+    return auxiliary.only(recipe.layers)
 
 
 def _labels(folders: list[Path]) -> Labels:
@@ -138,8 +136,7 @@ def _size(path: Path) -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--sensor", choices=["sentinel2", "planetscope"], default="sentinel2")
-    parser.add_argument("--layers", choices=list(LAYERS), default="all")
+    parser.add_argument("recipe", choices=list(RECIPES))
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("training"))
     parser.add_argument("--landscapes", type=int, default=len(TRAINING_SEEDS))

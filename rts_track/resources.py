@@ -1,4 +1,4 @@
-"""Where the SQL that travels with the package lies."""
+"""Where the SQL and the model bundles that travel with the package lie."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def resource_folder(name: str) -> Path:
-    """The folder `schema` or `sql`: inside the installed package, else beside it in a checkout.
+    """The folder `schema`, `sql` or `bundles`: inside the installed package, else beside it in a checkout.
 
     Raises:
         FileNotFoundError: where it is in neither; the installation is broken.

@@ -13,7 +13,7 @@ import typer
 from rts_track.settings import store_url
 
 if TYPE_CHECKING:
-    from rts_track.steps.progress import Item, Progress
+    from rts_track.progress import Item, Progress
     from rts_track.store.base import Store
 
 StoreOption = Annotated[
@@ -63,7 +63,7 @@ def open_to_import(store: str | None) -> Iterator[Store]:
 
 def progress_bar(quiet: bool) -> Progress:
     """A progress bar that shows itself after a second, on a terminal's error stream."""
-    from rts_track.steps.progress import silent
+    from rts_track.progress import silent
 
     if quiet:
         return silent

@@ -14,6 +14,7 @@ from rts_track.domain import Kind, digest
 from rts_track.errors import InputError, UsageError
 from rts_track.model.manifest import Architecture, Bundle, Calibration, Input, check, from_json
 from rts_track.model.manifest import to_json as manifest_json
+from rts_track.resources import resource_folder
 
 __all__ = [
     "Architecture",
@@ -230,9 +231,19 @@ def _gives_way(folder: Path, bundle: Bundle, replace: bool) -> bool:
 
 
 def bundle_folders(path: Path) -> list[Path]:
-    """The path itself, if it is a bundle or nothing at all; else every bundle right below it."""
+    """The path itself, if it is a bundle or nothing at all; else every bundle right below it.
+
+    Where there is no such path, it may be the name of an ensemble that comes with the package.
+    """
+    path = _at_hand(path)
     if not path.is_dir() or (path / MANIFEST).exists():
         return [path]
     below = sorted(manifest.parent for manifest in path.glob(f"*/{MANIFEST}"))
     below = [folder for folder in below if not folder.name.startswith(".")]
     return below or [path]
+
+
+def _at_hand(path: Path) -> Path:
+    """The path; the shipped ensemble of that name where there is no such path."""
+    shipped = resource_folder("bundles") / path.name
+    return shipped if not path.exists() and path == Path(path.name) and shipped.is_dir() else path

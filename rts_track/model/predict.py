@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from rts_track.errors import InputError, UsageError
 from rts_track.model.canvas import Canvas
-from rts_track.model.layers import Item, Layers, Passing, silent
+from rts_track.model.layers import Layers
 from rts_track.model.network import STRIDE_PX, Member, build_network, torch_device
+from rts_track.progress import Item, Progress, silent
 from rts_track.raster.windows import plan_windows
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class Predictor:
             for bundle in ensemble.bundles
         ]
 
-    def predict(self, stack: Layers, progress: Passing = silent) -> Prediction:
+    def predict(self, stack: Layers, progress: Progress = silent) -> Prediction:
         """What the ensemble makes of the scene.
 
         Args:

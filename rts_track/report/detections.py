@@ -37,12 +37,15 @@ class Panel:
     Attributes:
         title: what stands above it.
         image: three bands as they are shown red, green and blue, (3, H, W), NaN where nothing is.
+        is_clear: the pixels that brightness is stretched by, (H, W); without clouds, the ground
+            between them shows.
         grid: the image's grid.
         outlines: what is drawn over it, by what the legend calls it: EPSG:6931 polygons.
     """
 
     title: str
     image: NDArray[np.float32]
+    is_clear: NDArray[np.bool_]
     grid: Grid
     outlines: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
 
@@ -76,17 +79,18 @@ def panel_figure(panels: Sequence[Panel], title: str) -> Figure:
     return figure
 
 
-def stretched(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The image (3, H, W) as (H, W, 3) in [0, 1]: each band from its 1st to its 99th percentile.
+def stretched(image: NDArray[np.float32], is_clear: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The image (3, H, W) as (H, W, 3) in [0, 1]: each band by its percentiles of clear pixels.
 
-    Where nothing is (NaN) it is mid-grey.
+    Where nothing is (NaN) it is mid-grey; without a clear pixel all pixels tell.
     """
     shown = np.full((*image.shape[1:], 3), 0.5, dtype=np.float32)
     for number, band in enumerate(image):
         known = np.isfinite(band)
         if not known.any():
             continue
-        low, high = np.percentile(band[known], _STRETCH_PERCENT)
+        told = known & is_clear if (known & is_clear).any() else known
+        low, high = np.percentile(band[told], _STRETCH_PERCENT)
         share = (band - low) / max(high - low, 1e-6)
         shown[..., number] = np.where(known, np.clip(share, 0.0, 1.0), 0.5)
     return shown
@@ -94,7 +98,11 @@ def stretched(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _draw_panel(axes: Axes, panel: Panel) -> None:
     height, width = panel.grid.shape
-    axes.imshow(stretched(panel.image), extent=(0, width, height, 0), interpolation="nearest")
+    axes.imshow(
+        stretched(panel.image, panel.is_clear),
+        extent=(0, width, height, 0),
+        interpolation="nearest",
+    )
     for colour, polygons in zip(COLOURS, panel.outlines.values(), strict=False):
         for polygon in shapely.get_parts(panel.grid.to_pixels(polygons)):
             patch = patch_from_polygon(polygon, fill=False, edgecolor=colour, linewidth=0.9)

@@ -350,8 +350,8 @@ def _legend(figure: Figure, colours: dict[int, Any]) -> None:
         ncols=min(len(handles), 12),
         frameon=False,
         fontsize=8.5,
-        title="Season. Maps: north up. Curves: bars are ±1 sigma; hollow: cut by an image's edge,"
-        " a lower bound. Rates with their 95 % interval.",
+        title="Season. Maps: north up. Curves: bars are ±1 sigma; hollow: cut by an image's edge"
+        " or a cloud, a lower bound. Rates with their 95 % interval.",
         title_fontsize=8,
         alignment="left",
     )

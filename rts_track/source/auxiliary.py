@@ -125,19 +125,6 @@ class AuxiliaryLayers:
         self._folder: TemporaryDirectory[str] | None = None
         self._files: dict[tuple[str, ...], LayerFile] = {}
 
-    def __enter__(self) -> Self:
-        """The layers themselves."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close all files; layers that are not to be kept go."""
-        self.close()
-
     def close(self) -> None:
         """Close all files; layers that are not to be kept go."""
         for file in self._files.values():

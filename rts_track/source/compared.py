@@ -46,16 +46,7 @@ class ComparedScenes:
         self._framed = self._open.enter_context(ScenePixels(framed))
         self._moved = self._open.enter_context(ScenePixels(moved))
 
-    def __enter__(self) -> Self:
-        """The scenes themselves."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Close all files."""
         self._open.close()
 

@@ -102,16 +102,7 @@ class Mosaic:
         self._open = ExitStack()
         self._datasets: dict[Path, DatasetReader] = {}
 
-    def __enter__(self) -> Self:
-        """The mosaic itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Close all files."""
         self._datasets.clear()
         self._open.close()

@@ -45,19 +45,6 @@ class ScenePixels:
         self._is_known: dict[str, NDArray[np.bool_]] = {}
         """Where the bands have values in the window that was last read."""
 
-    def __enter__(self) -> Self:
-        """The pixels themselves."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close all files."""
-        self.close()
-
     def close(self) -> None:
         """Close all files."""
         self._rasters.clear()

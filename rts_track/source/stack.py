@@ -47,19 +47,6 @@ class Stack:
         self._layers = self._open.enter_context(AuxiliaryLayers(needed, scene.grid))
         self._pixels = self._open.enter_context(ScenePixels(scene))
 
-    def __enter__(self) -> Self:
-        """The stack itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close all files."""
-        self.close()
-
     def close(self) -> None:
         """Close all files."""
         self._open.close()

@@ -19,11 +19,11 @@ import pyarrow as pa
 from rts_track.contract import arrow_schema
 from rts_track.domain import canonical_json, digest
 from rts_track.errors import InputError
+from rts_track.progress import Progress, silent
 from rts_track.raster.coregister import CoregisterParams, between
 from rts_track.source.scenes import open_scene
 from rts_track.steps.align_pair import Untold, told_shift
 from rts_track.steps.align_plan import Plan, ScenePair, plan, read_scenes
-from rts_track.steps.progress import Progress, silent
 from rts_track.steps.runs import input_digests, keep_input_digest, record_run, run_id_of
 from rts_track.steps.season_links import read_shifts
 

@@ -16,6 +16,7 @@ import numpy as np
 import shapely
 
 import rts_track
+from rts_track.progress import Progress, silent
 from rts_track.release.arts import Feature, write_arts
 from rts_track.source.arts import (
     CONTRIBUTED,
@@ -29,7 +30,6 @@ from rts_track.source.arts import (
     is_arts,
     uid_of,
 )
-from rts_track.steps.progress import Progress, silent
 from rts_track.steps.verdicts import in_force
 from rts_track.store.statements import statement
 

@@ -19,8 +19,8 @@ from rts_track.polygon.coverage import (
     look_at_cells,
     looked_area_m2,
 )
+from rts_track.progress import Progress, silent
 from rts_track.steps.looks import read_looks
-from rts_track.steps.progress import Progress, silent
 from rts_track.steps.runs import forget_units, input_digests, keep_input_digest
 from rts_track.store.base import Written
 from rts_track.store.statements import statement

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
@@ -38,19 +37,15 @@ if TYPE_CHECKING:
 
 STORE_FILE = "demo.duckdb"
 SENSOR = "sentinel2"
+ENSEMBLE = "demo-sentinel2"
+"""The ensemble that comes with the package; it was trained on other landscapes."""
+PARAMS = LandscapeParams(
+    sensors=(SENSOR,), extent_m=(9_000.0, 6_000.0), scenes_per_season=2, dem_seasons=()
+)
+SMOOTH_M = 5.0
+"""Half a pixel: outlines need not show the pixels' corners."""
 SHOWN_BANDS = ("red", "green", "blue")
 N_SHOWN_SEASONS = 3
-
-
-def shipped_ensemble(sensor: str) -> Path:
-    """The folder of the ensemble that comes with the package, trained on simulated landscapes.
-
-    InputError where it is not there, as in an installation that was tampered with.
-    """
-    folder = Path(str(files("rts_track") / "bundles" / sensor))
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; install rts-track again")
-    return folder
 
 
 def run_demo(
@@ -61,11 +56,10 @@ def run_demo(
     `url` is the store to use; by default a file in the folder. Files in the folder that an
     earlier demo wrote are replaced; a store that was named is added to.
     """
-    ensemble = read_ensemble([shipped_ensemble(SENSOR)])
-    params = LandscapeParams(sensors=(SENSOR,), extent_m=(9_000.0, 6_000.0))
-    landscape = simulate_landscape(seed, params)
+    ensemble = read_ensemble([ENSEMBLE])
+    landscape = simulate_landscape(seed, PARAMS)
     yield (
-        f"A simulated landscape of {params.area_km2:.0f} km2 over {params.n_seasons} seasons"
+        f"A simulated landscape of {PARAMS.area_km2:.0f} km2 over {PARAMS.n_seasons} seasons"
         f" (seed {seed}), seen by {SENSOR}:"
     )
     if url is None:
@@ -75,6 +69,7 @@ def run_demo(
     request = DetectRequest(
         auxiliary=Auxiliary(dem=scenery.dem, trend=scenery.trend, cache=folder / "layers"),
         out=folder / "probabilities",
+        smooth_m=SMOOTH_M,
     )
     with open_store(address) as store:
         store.init()
@@ -110,13 +105,7 @@ def _told(report: object) -> Iterator[str]:
 def _detections_picture(store: Store, truth: PlaceTruth, folder: Path) -> str:
     """The line that tells of detections.png, scenes and what was found; or why there is none."""
     file = folder / "detections.png"
-    scenes = store.read("scene", ["scene_id", "season_year", "uri"]).to_pylist()
-    by_season = sorted(scenes, key=lambda scene: scene["season_year"])
-    shown = [
-        by_season[at]
-        for at in np.linspace(0, len(by_season) - 1, N_SHOWN_SEASONS).round().astype(int)
-    ]
-    panels = [_panel(store, truth, scene) for scene in shown]
+    panels = [_panel(store, truth, scene) for scene in _shown_scenes(store)]
     try:
         plot_panels(panels, "What the ensemble found, and what is true", file)
     except UsageError as error:
@@ -124,15 +113,30 @@ def _detections_picture(store: Store, truth: PlaceTruth, folder: Path) -> str:
     return f"{file}   what was found on some of the scenes"
 
 
-def _panel(store: Store, truth: PlaceTruth, row: dict[str, object]) -> Panel:
-    season = truth.seasons[int(str(row["season_year"]))]
-    scope = {"scene_id": str(row["scene_id"])}
-    scene = open_scene(str(row["uri"]))
+def _shown_scenes(store: Store) -> list[dict[str, Any]]:
+    """The clearest scene of each of some seasons, the first and the last among them."""
+    columns = ["scene_id", "season_year", "observed_from", "cloud_frac", "uri"]
+    clearest: dict[int, dict[str, Any]] = {}
+    for scene in store.read("scene", columns, {"source": SENSOR}).to_pylist():
+        best = clearest.setdefault(scene["season_year"], scene)
+        if scene["cloud_frac"] < best["cloud_frac"]:
+            clearest[scene["season_year"]] = scene
+    seasons = sorted(clearest)
+    at = np.linspace(0, len(seasons) - 1, N_SHOWN_SEASONS).round().astype(int)
+    return [clearest[seasons[number]] for number in at]
+
+
+def _panel(store: Store, truth: PlaceTruth, row: dict[str, Any]) -> Panel:
+    season = truth.seasons[row["season_year"]]
+    scope = {"scene_id": row["scene_id"]}
+    scene = open_scene(row["uri"])
     with ScenePixels(scene) as pixels:
         image = pixels.read(SHOWN_BANDS, scene.grid.whole)
+        is_clear = pixels.clear(scene.grid.whole)
     return Panel(
-        title=f"{row['season_year']}, {scene.sensor}",
+        title=f"{scene.sensor}, {row['observed_from']}",
         image=image,
+        is_clear=is_clear,
         grid=scene.grid,
         outlines={
             "found": _metric(store.read("footprint", ["geometry"], scope)["geometry"].to_pylist()),

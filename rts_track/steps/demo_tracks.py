@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from rts_track.progress import Progress, silent
 from rts_track.simulate.files import write_history
 from rts_track.simulate.history import HistoryParams, simulate_history
 from rts_track.source.request import ImportRequest
@@ -17,7 +18,6 @@ from rts_track.steps.import_report import import_lines
 from rts_track.steps.importing import import_footprints
 from rts_track.steps.linking import link
 from rts_track.steps.measuring import measure
-from rts_track.steps.progress import Progress, silent
 from rts_track.store.base import open_store
 
 STORE_FILE = "demo.duckdb"

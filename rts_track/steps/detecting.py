@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from rts_track.errors import InputError, RtsTrackError, StoreError
 from rts_track.polygon.extract import extract, mask_polygons
+from rts_track.progress import Progress, silent
 from rts_track.raster.probability import NOT_LOOKED_AT, STEPS
 from rts_track.release.cog import write_cog
 from rts_track.source.scenes import open_scene
@@ -18,7 +19,6 @@ from rts_track.source.stack import open_stack
 from rts_track.steps.detect_plan import DetectRequest, Plan, plan_searches
 from rts_track.steps.detect_writing import SearchRecord
 from rts_track.steps.ingest_rows import content_sha256
-from rts_track.steps.progress import Progress, silent
 
 if TYPE_CHECKING:
     from pathlib import Path

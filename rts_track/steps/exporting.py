@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from rts_track.contract import CONTRACT, Table
 from rts_track.errors import RtsTrackError, StoreError
+from rts_track.progress import Progress, silent
 from rts_track.release.geoparquet import write_table
-from rts_track.steps.progress import Progress, silent
 from rts_track.writing import appearing
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from rts_track.steps.superseding import FORMER_COLUMNS, Superseding
 from rts_track.store.base import Written
 
 if TYPE_CHECKING:
+    from rts_track.progress import Progress
     from rts_track.source.footprints import FootprintReading, LookedAt
     from rts_track.source.inventory import Inventory, LookArea
-    from rts_track.steps.progress import Progress
     from rts_track.store.base import Store
 
 WRITE_BATCHES = 4

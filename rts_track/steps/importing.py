@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from rts_track.errors import InputError, UsageError
+from rts_track.progress import Progress, silent
 from rts_track.source.fields import asked_fields
 from rts_track.source.files import files_digest, find_files
 from rts_track.source.footprints import FootprintReading, LookedAt
@@ -29,7 +30,6 @@ from rts_track.steps.arts_relations import take_in_relations
 from rts_track.steps.deciding import VerdictReport
 from rts_track.steps.import_rows import settled_facts, source_row
 from rts_track.steps.import_writing import Draft, Writing
-from rts_track.steps.progress import Progress, silent
 from rts_track.steps.runs import record_run, run_id_of
 from rts_track.store.base import Written
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from rts_track.errors import InputError
+from rts_track.progress import Progress, silent
 from rts_track.source.dates import Period
 from rts_track.source.scene import SceneFault
 from rts_track.source.scenes import find_scenes
@@ -27,7 +28,6 @@ from rts_track.steps.ingest_rows import (
     scene_row,
     season_of,
 )
-from rts_track.steps.progress import Progress, silent
 from rts_track.steps.runs import input_digests, keep_input_digest, record_run
 
 if TYPE_CHECKING:

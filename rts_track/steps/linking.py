@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from rts_track.domain import KINDS, canonical_json, digest
 from rts_track.errors import UsageError
+from rts_track.progress import Progress, silent
 from rts_track.steps.carrying import carry_over
 from rts_track.steps.chains import ChainHistory
 from rts_track.steps.covering import refresh_coverage
 from rts_track.steps.history import KindHistory
-from rts_track.steps.progress import Progress, silent
 from rts_track.steps.regions import assign_regions
 from rts_track.steps.registry import name_chains
 from rts_track.steps.runs import (

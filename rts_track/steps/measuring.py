@@ -27,7 +27,7 @@ from rts_track.growth.rates import Twice, interval_rates
 from rts_track.growth.sums import count_of
 from rts_track.growth.tables import Recorded, growth_rows, lineage_rows, trend_rows
 from rts_track.growth.trend import trends
-from rts_track.steps.progress import Progress, silent
+from rts_track.progress import Progress, silent
 from rts_track.steps.runs import (
     forget_units,
     input_digests,

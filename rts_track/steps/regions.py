@@ -15,11 +15,11 @@ import shapely
 from rts_track import grid
 from rts_track.contract import arrow_schema
 from rts_track.errors import InputError, UsageError
+from rts_track.progress import Progress, silent
 from rts_track.source.inventory import Fault
 from rts_track.source.looks import Area, read_areas
 from rts_track.source.vector import open_vector
 from rts_track.steps.covering import refresh_region_coverage
-from rts_track.steps.progress import Progress, silent
 from rts_track.steps.runs import record_run, rows_digest
 from rts_track.store.base import Written
 from rts_track.store.statements import statement

@@ -17,13 +17,13 @@ from rts_track.model.bundle import MANIFEST, write_bundle
 from rts_track.model.cutting import Cut, Cutting, cut_windows
 from rts_track.model.params import TrainParams
 from rts_track.model.window_file import has_windows, read_windows, write_windows
+from rts_track.progress import Progress, silent
 from rts_track.source.auxiliary import TERRAIN, TREND, Auxiliary
 from rts_track.source.bands import BAND_NAMES
 from rts_track.source.files import files_digest
 from rts_track.source.scene import SceneFault
 from rts_track.source.scenes import open_scene
 from rts_track.source.stack import NDVI, missing_layers, open_stack
-from rts_track.steps.progress import Progress, silent
 from rts_track.steps.training_labels import NONE, Labels
 from rts_track.writing import appearing
 

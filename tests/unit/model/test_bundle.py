@@ -294,3 +294,12 @@ def test_verify_tells_whole_bundles_from_others(make_bundle, tmp_path):
     assert said.exit_code == 1
     assert said.output.count(": whole") == 1
     assert "no safetensors file" in said.output
+
+
+def test_the_ensemble_that_comes_with_the_package_goes_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shipped = read_ensemble(["demo-sentinel2"])
+    assert shipped.layers[:4] == ("blue", "green", "red", "nir")
+    (tmp_path / "demo-sentinel2").mkdir()
+    with pytest.raises(InputError):
+        read_ensemble(["demo-sentinel2"])

@@ -9,24 +9,39 @@ from rts_track.report.detections import Panel, panel_figure, plot_panels, stretc
 
 GRID = Grid(height=40, width=60, transform=Affine(10, 0, 5e5, 0, -10, 7.6e6), crs="EPSG:32608")
 
+CLEAR = np.ones(GRID.shape, dtype=bool)
+
 
 def panel(**changes):
     image = np.random.default_rng(1).random((3, *GRID.shape)).astype(np.float32)
     image[:, :5, :5] = np.nan
     found = GRID.to_metric(np.array([shapely.box(10, 10, 30, 20)], dtype=object))
-    facts = {"title": "2021", "image": image, "grid": GRID, "outlines": {"found": found}}
+    facts = {"title": "2021", "image": image, "is_clear": CLEAR, "grid": GRID}
+    facts["outlines"] = {"found": found}
     return Panel(**{**facts, **changes})
 
 
 def test_what_is_not_there_is_grey_and_the_rest_is_stretched():
-    shown = stretched(panel().image)
+    shown = stretched(panel().image, CLEAR)
     assert shown.shape == (40, 60, 3)
     assert (shown[:5, :5] == 0.5).all()
     assert (shown.min(), shown.max()) == (0.0, 1.0)
 
 
 def test_an_image_of_nothing_is_grey():
-    assert (stretched(np.full((3, 2, 2), np.nan, dtype=np.float32)) == 0.5).all()
+    nothing = np.full((3, 2, 2), np.nan, dtype=np.float32)
+    assert (stretched(nothing, np.zeros((2, 2), dtype=bool)) == 0.5).all()
+
+
+def test_a_cloud_does_not_darken_the_ground():
+    image = np.full((3, 10, 10), 0.1, dtype=np.float32)
+    image[:, :, 1:] += np.linspace(0.0, 0.1, 9, dtype=np.float32)
+    image[:, :5] = 0.9
+    is_clear = np.ones((10, 10), dtype=bool)
+    is_clear[:5] = False
+    shown = stretched(image, is_clear)
+    assert (shown[:5] == 1.0).all()
+    assert shown[5:].max() - shown[5:].min() == 1.0
 
 
 def test_outlines_are_drawn_where_they_lie_in_the_image():
