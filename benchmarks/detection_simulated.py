@@ -1,6 +1,6 @@
 """How well an ensemble finds, tracks and measures slumps of landscapes that it was not trained on.
 
-    python benchmarks/detection_simulated.py --models rts_track/bundles/demo-sentinel2 --sensor sentinel2
+    python benchmarks/detection_simulated.py --models DIR --sensor sentinel2 --out FILE.md
 
 For each landscape of `detection_settings.TEST_SEEDS`: objects by the ensemble and by each of its
 members alone; then the whole way, from scenes to growth rates. `--out FILE` writes the page. What

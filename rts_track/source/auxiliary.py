@@ -20,14 +20,12 @@ import numpy as np
 from rts_track.domain import digest
 from rts_track.errors import InputError
 from rts_track.raster.terrain import RADIUS_M, disc_margin_px, relative_elevation, slope_deg
+from rts_track.source.closing import Closing
 from rts_track.source.layer_file import LayerFile, write_layers
 from rts_track.source.mosaic import Mosaic, find_pieces
 from rts_track.source.rasters import open_raster
 
 if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self
-
     from numpy.typing import NDArray
 
     from rts_track.raster.grid import Grid, Window
@@ -105,7 +103,7 @@ class LayerGroup:
         return digest(self.names, params, files, grid.shape, tuple(grid.transform)[:6], grid.crs)
 
 
-class AuxiliaryLayers:
+class AuxiliaryLayers(Closing):
     """The auxiliary layers on one grid; a context manager, to be used by one thread at a time.
 
     They are made when first read, unless they are kept of an earlier time: of the same files

@@ -12,12 +12,10 @@ from affine import Affine
 from rts_track import grid as plane
 from rts_track.errors import InputError
 from rts_track.raster.resample import on_grid, windows_needed
+from rts_track.source.closing import Closing
 from rts_track.source.pixels import ScenePixels
 
 if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self
-
     from numpy.typing import NDArray
 
     from rts_track.raster.grid import Grid, Window
@@ -28,7 +26,7 @@ COMPARED_BANDS = ("nir", "nir2", "red", "swir1", "green", "rededge3", "blue")
 most, and haze shows least, comes first."""
 
 
-class ComparedScenes:
+class ComparedScenes(Closing):
     """An earlier and a later scene, opened; a context manager, to be used by one thread at a time.
 
     Attributes:

@@ -17,12 +17,11 @@ from rasterio.errors import RasterioError
 from rts_track.errors import InputError
 from rts_track.raster.grid import Grid
 from rts_track.raster.resample import bounds_in, on_grid, pixel, windows_needed
+from rts_track.source.closing import Closing
 from rts_track.source.rasters import open_raster, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from types import TracebackType
-    from typing import Self
 
     from numpy.typing import NDArray
     from rasterio.io import DatasetReader
@@ -90,7 +89,7 @@ def find_pieces(path: Path) -> list[Piece]:
     return sorted(pieces, key=lambda piece: (_days_before_the_end(piece), piece.path.name))
 
 
-class Mosaic:
+class Mosaic(Closing):
     """Pieces that are read as one; a context manager, to be used by one thread at a time.
 
     Where several know a value the first one counts.

@@ -15,12 +15,11 @@ from rasterio.vrt import WarpedVRT
 from rts_track.errors import InputError
 from rts_track.raster.grid import Window
 from rts_track.raster.masks import clear_of, cloud_of, tells_cloud
+from rts_track.source.closing import Closing
 from rts_track.source.rasters import is_same_grid, open_raster, raster_file, unreadable
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
-    from typing import Self
 
     from numpy.typing import NDArray
     from rasterio.io import DatasetReader
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from rts_track.source.scene import Band, MaskFile, Scene
 
 
-class ScenePixels:
+class ScenePixels(Closing):
     """An opened scene. A context manager; to be used by one thread at a time.
 
     Windows may reach beyond the scene: nothing is known there.

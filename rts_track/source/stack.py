@@ -11,12 +11,10 @@ import numpy as np
 from rts_track.errors import InputError
 from rts_track.raster.indices import ndvi
 from rts_track.source.auxiliary import AuxiliaryLayers, what_gives
+from rts_track.source.closing import Closing
 from rts_track.source.pixels import ScenePixels
 
 if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self
-
     from numpy.typing import NDArray
 
     from rts_track.raster.grid import Window
@@ -27,7 +25,7 @@ NDVI = "ndvi"
 _NDVI_BANDS = ("nir", "red")
 
 
-class Stack:
+class Stack(Closing):
     """Layers of a scene in a given order; a context manager, to be used by one thread at a time.
 
     Attributes:
