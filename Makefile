@@ -33,6 +33,8 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev postgis
 	$(BIN)/python benchmarks/load_postgis.py
+	$(BIN)/python benchmarks/relative_elevation.py
+	$(BIN)/python benchmarks/vectorise.py
 
 # The virtual environment, as pinned in requirements.txt; `-e` so that a checkout runs as it is.
 $(VENV)/bin/python:

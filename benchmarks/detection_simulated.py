@@ -94,7 +94,7 @@ def _page(
     yield ""
     yield (
         f"`python benchmarks/detection_simulated.py --sensor {options.sensor}"
-        f" --models {options.models}`, {dt.date.today()}, rts-track {rts_track.__version__},"  # noqa: DTZ011
+        f" --models {options.models.name}`, {dt.date.today()}, rts-track {rts_track.__version__},"  # noqa: DTZ011
         f" {platform.machine()}. {len(TEST_SEEDS)} landscapes of {params.area_km2:.0f} km2 and"
         f" {params.n_seasons} seasons, of seeds that trained nothing; mean ± standard deviation"
         " over them."

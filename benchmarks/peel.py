@@ -57,7 +57,7 @@ def main() -> None:
         ensemble = read_ensemble([options.models])
         found = detect(store, ensemble, DetectRequest(out=None))
         print(*found.lines(), *(failure.reason for failure in found.failures), sep="\n")
-        panels = list(_panels(store, consensus, experts))
+        panels = list(_panels(store, consensus))
         lines = list(_page(store, consensus, experts, options))
     plot_panels(
         panels, "Peel Plateau, 2021: an ensemble that knows simulated slumps only", options.image
@@ -86,16 +86,15 @@ def _consensus(experts: list[np.ndarray]) -> np.ndarray:
     return np.asarray(shapely.get_parts(merged), dtype=object)
 
 
-def _panels(store: Store, consensus: np.ndarray, experts: list[np.ndarray]) -> Iterator[Panel]:
+def _panels(store: Store, consensus: np.ndarray) -> Iterator[Panel]:
     for row in store.read("scene", ["scene_id", "observed_from", "uri"]).to_pylist():
         scene = open_scene(row["uri"])
         with ScenePixels(scene) as pixels:
             image = pixels.read(SHOWN, scene.grid.whole)
             is_clear = pixels.clear(scene.grid.whole)
         drawn = {
-            "found": _found(store, row["scene_id"]),
             "drawn by more than half of twelve experts": consensus,
-            "drawn by one of them": experts[0],
+            "found": _found(store, row["scene_id"]),
         }
         title = f"{scene.sensor}, {row['observed_from']} (near infrared, red, green)"
         yield Panel(title=title, image=image, is_clear=is_clear, grid=scene.grid, outlines=drawn)

@@ -50,12 +50,12 @@ EXTRA_OF = {
 app = typer.Typer(
     name="rts-track",
     help="Follow retrogressive thaw slumps through the years.\n\n"
-    "Outlines of slumps go in, one season or many (`import`). Outlines of the same slump are"
-    " linked across seasons into tracks (`link`), their growth is measured (`measure`), and"
-    " questions are asked of the result (`query`) or all of it is written as GeoParquet"
-    " (`export`). Everything lives in one store: a file, rts-track.duckdb in the working"
-    " directory, unless --store or the variable RTS_TRACK_STORE names another file or a PostGIS"
-    " database.\n\n"
+    "Scenes are registered (`ingest`) and searched for slumps (`detect`), or outlines that others"
+    " made go in (`import`), one season or many. Outlines of the same slump are linked across"
+    " seasons into tracks (`link`), their growth is measured (`measure`), and questions are asked"
+    " of the result (`query`) or all of it is written as GeoParquet (`export`). Everything lives in"
+    " one store: a file, rts-track.duckdb in the working directory, unless --store or the variable"
+    " RTS_TRACK_STORE names another file or a PostGIS database.\n\n"
     "Try `rts-track demo` first.",
     no_args_is_help=True,
     add_completion=False,
@@ -290,7 +290,10 @@ def link(
     store: StoreOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Link outlines across seasons into tracks; the workers change nothing but the time."""
+    """Link outlines across seasons into tracks.
+
+    Workers change nothing but the time.
+    """
     from rts_track.steps.linking import link as link_store
     from rts_track.steps.tiles import open_workers
 
@@ -555,7 +558,8 @@ def score(
         Path,
         typer.Option(
             metavar="DIR",
-            help="Folder with truth_footprint, truth_link and truth_event (.parquet or .csv).",
+            help="Folder with truth_outline and truth_event (of places), or truth_footprint,"
+            " truth_link and truth_event (of features, by their ids); .parquet, or .csv.",
         ),
     ],
     format_: Annotated[
@@ -564,7 +568,11 @@ def score(
     store: StoreOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Score links, events and identities against a known truth."""
+    """Score what the store holds against a known truth.
+
+    How well slumps were found and measured, where the truth tells their places; how well they were
+    linked, in any case.
+    """
     del quiet
     from rts_track.answer import write_answer
     from rts_track.steps.scoring import score as score_store

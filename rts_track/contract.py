@@ -153,7 +153,10 @@ _TABLES = (
             _text("uri?", "where the scene lies"),
             _text("content_sha256?", "digest of its content"),
             _geometry("geometry", "extent; where only footprints are known, their convex hull"),
-            _geometry("clear_geometry?", "part without cloud, shadow, haze, snow, ice, nodata; null: none, or unknown"),
+            _geometry(
+                "clear_geometry?",
+                "part without cloud, shadow, haze, snow, ice, nodata; null: none, or unknown",
+            ),
         ),
     ),
     Table(
@@ -171,8 +174,15 @@ _TABLES = (
             _text("basis", "known, or merely stated by a user", choices="measured assumed"),
             _text("status", "whether the search finished", choices="done failed"),
             _bool("is_current", "false once a rerun superseded it"),
-            _double("looked_area_m2", "m2", "area searched; 0 where the search failed or nothing was clear"),
-            _geometry("geometry", "area searched; where the scene lies if the search failed or nothing was clear"),
+            _double(
+                "looked_area_m2",
+                "m2",
+                "area searched; 0 where the search failed or nothing was clear",
+            ),
+            _geometry(
+                "geometry",
+                "area searched; where the scene lies if the search failed or nothing was clear",
+            ),
             _text("failure?", "why the search failed; null where it did not"),
         ),
     ),

@@ -8,7 +8,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def resource_folder(name: str) -> Path:
-    """The folder `schema`, `sql` or `bundles`: inside the installed package, else beside it in a checkout.
+    """The folder `schema`, `sql` or `bundles`: in the installed package, else beside it.
 
     Raises:
         FileNotFoundError: where it is in neither; the installation is broken.

@@ -62,14 +62,15 @@ def psscene(
     clipped=False,
     kind="3B_AnalyticMS_SR",
     gsd_m=3.0,
+    **place,
 ) -> Path:
-    """A PSScene folder; its image's path. `mask` False leaves UDM2 out."""
+    """A PSScene folder; its image's path. `mask` False leaves UDM2 out; `place`: crs, origin."""
     clip = "_clip" if clipped else ""
     values = image() if values is None else values
-    path = write_tiff(folder / name / f"{name}_{kind}{clip}.tif", values, gsd_m=gsd_m)
+    path = write_tiff(folder / name / f"{name}_{kind}{clip}.tif", values, gsd_m=gsd_m, **place)
     if mask is not False:
         mask = udm2(values.shape[1:]) if mask is None else mask
-        write_tiff(folder / name / f"{name}_3B_udm2{clip}.tif", mask, gsd_m=gsd_m)
+        write_tiff(folder / name / f"{name}_3B_udm2{clip}.tif", mask, gsd_m=gsd_m, **place)
     if metadata:
         properties = {
             "acquired": "2021-07-22T21:09:57.921234Z",

@@ -6,7 +6,14 @@ from typing import Annotated
 
 import typer
 
-from rts_track.commands.options import QuietOption, StoreOption, open_store_at, progress_bar, say
+from rts_track.commands.options import (
+    QuietOption,
+    StoreOption,
+    end_with,
+    open_store_at,
+    progress_bar,
+    say,
+)
 
 
 def align(
@@ -24,9 +31,9 @@ def align(
     store: StoreOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Tell how far scenes lie from each other, for linking to correct.
+    """Tell how far scenes lie from each other.
 
-    A shift is kept once it is told; align before linking.
+    Linking corrects for it, so align before linking. A shift is kept once it is told.
     """
     from rts_track.steps.aligning import align as align_scenes
 
@@ -34,7 +41,4 @@ def align(
         report = align_scenes(opened, reference=reference, redo=redo, progress=progress_bar(quiet))
     for line in report.lines():
         say(line, quiet)
-    for fault in report.faults:
-        typer.echo(f"rts-track: {' '.join(fault.split())}", err=True)
-    if report.faults:
-        raise typer.Exit(1)
+    end_with(report.faults)

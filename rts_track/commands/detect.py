@@ -10,6 +10,7 @@ import typer
 from rts_track.commands.options import (
     QuietOption,
     StoreOption,
+    end_with,
     open_store_at,
     progress_bar,
     with_pandas,
@@ -132,7 +133,4 @@ def detect(
     if not quiet:
         for line in report.lines():
             typer.echo(line)
-    for failure in report.failures:
-        typer.echo(f"rts-track: scene {failure.scene_id}: {failure.reason}", err=True)
-    if report.failures:
-        raise typer.Exit(1)
+    end_with([f"scene {failure.scene_id}: {failure.reason}" for failure in report.failures])

@@ -10,15 +10,16 @@ import typer
 from rts_track.commands.options import (
     QuietOption,
     StoreOption,
+    end_with,
+    names_in,
     open_to_import,
+    period_in,
     progress_bar,
 )
-from rts_track.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rts_track.source.dates import Period
     from rts_track.store.base import Store
 
 
@@ -115,7 +116,7 @@ def ingest(
     store: StoreOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Register scenes: when, where, how fine, and what of them is clear.
+    """Register scenes: when, where, how fine, what is clear.
 
     Nothing is copied; `detect` reads the files where they lie.
 
@@ -128,8 +129,8 @@ def ingest(
         source=source,
         season_year=season,
         reader=reader,
-        bands=_names(bands),
-        period=_period(date),
+        bands=names_in(bands),
+        period=period_in(date),
         scale=scale,
         offset=offset,
         sensor=sensor,
@@ -141,10 +142,7 @@ def ingest(
         faults = [fault.reason for fault in report.faults]
         if align or realign or reference:
             faults += _align(opened, reference, realign, quiet)
-        for fault in faults:
-            typer.echo(f"rts-track: {' '.join(fault.split())}", err=True)
-        if faults:
-            raise typer.Exit(1)
+        end_with(faults)
 
 
 def _align(store: Store, reference: str | None, is_redo: bool, quiet: bool) -> tuple[str, ...]:
@@ -159,18 +157,3 @@ def _align(store: Store, reference: str | None, is_redo: bool, quiet: bool) -> t
 def _tell(lines: Iterator[str], quiet: bool) -> None:
     for line in () if quiet else lines:
         typer.echo(line)
-
-
-def _names(bands: str | None) -> tuple[str, ...] | None:
-    return tuple(name.strip() for name in bands.split(",")) if bands else None
-
-
-def _period(date: str | None) -> Period | None:
-    from rts_track.source.dates import period_of
-
-    try:
-        return period_of(date)
-    except ValueError as error:
-        raise UsageError(
-            f"--date: {error}; expected 2021-08-21 or 2021-07-01..2021-08-31"
-        ) from error

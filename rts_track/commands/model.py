@@ -11,7 +11,8 @@ from rts_track.commands.options import QuietOption, say, with_pandas
 from rts_track.errors import InputError
 
 model_app = typer.Typer(
-    help="Model bundles: directories of weights, with all that is needed to use them rightly.",
+    help="Show and verify model bundles.\n\n"
+    "A bundle is a directory of weights, with all that is needed to use them rightly.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

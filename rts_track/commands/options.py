@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rts_track.errors import UsageError
 from rts_track.settings import store_url
 
 if TYPE_CHECKING:
     from rts_track.progress import Item, Progress
+    from rts_track.source.dates import Period
     from rts_track.store.base import Store
 
 StoreOption = Annotated[
@@ -89,6 +91,31 @@ def say(line: str, quiet: bool) -> None:
     """Print the line, unless quiet was asked for."""
     if not quiet:
         typer.echo(line)
+
+
+def names_in(text: str | None) -> tuple[str, ...] | None:
+    """The names that an option lists with commas; None where it was not given."""
+    return tuple(name.strip() for name in text.split(",")) if text else None
+
+
+def period_in(date: str | None) -> Period | None:
+    """The day or days that `--date` says; UsageError where it says none."""
+    from rts_track.source.dates import period_of
+
+    try:
+        return period_of(date)
+    except ValueError as error:
+        raise UsageError(
+            f"--date: {error}; expected 2021-08-21 or 2021-07-01..2021-08-31"
+        ) from error
+
+
+def end_with(faults: Sequence[str]) -> None:
+    """Tell each fault in a line, and end non-zero if there is one."""
+    for fault in faults:
+        typer.echo(f"rts-track: {' '.join(fault.split())}", err=True)
+    if faults:
+        raise typer.Exit(1)
 
 
 class _NoPandas(MetaPathFinder):

@@ -26,10 +26,11 @@ def simulate(
     slumps_per_km2: Annotated[float, typer.Option(help="Active slumps at the start.")] = 1.6,
     quiet: QuietOption = False,
 ) -> None:
-    """Write a simulated landscape: scenes, DEMs, a Landsat trend, and the truth beside them.
+    """Write a simulated landscape of known truth.
 
-    Scenes are files as the sensors' makers deliver them, which `rts-track ingest` takes; what the
-    truth's tables mean is told in docs/simulated-landscape.md.
+    Scenes, DEMs, a Landsat trend, and the truth beside them. Scenes are files as the sensors'
+    makers deliver them, which `rts-track ingest` takes; what the truth's tables mean is told in
+    docs/simulated-landscape.md.
     """
     from rts_track.simulate.landscape.files import write_landscape
     from rts_track.simulate.landscape.landscape import LandscapeParams, simulate_landscape

@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from rts_track.commands.options import QuietOption, progress_bar, with_pandas
+from rts_track.commands.options import (
+    QuietOption,
+    end_with,
+    names_in,
+    period_in,
+    progress_bar,
+    with_pandas,
+)
 from rts_track.errors import UsageError
 
 if TYPE_CHECKING:
     from rts_track.model.learner import EpochScore
     from rts_track.model.manifest import Architecture
     from rts_track.model.params import TrainParams
-    from rts_track.source.dates import Period
     from rts_track.source.scene import Scene, SceneFault
     from rts_track.steps.training import TrainReport
     from rts_track.steps.training_labels import LabelFields, Labels
@@ -158,9 +164,10 @@ def train(
     ] = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Train an ensemble of networks on labelled scenes; model bundles come out.
+    """Train an ensemble of networks on labelled scenes.
 
-    Every slump in the scenes' clear parts must be among the labels: the rest counts as ground.
+    Model bundles come out. Every slump in the scenes' clear parts must be among the labels: the
+    rest counts as ground.
 
     Example: rts-track train scenes/ --labels slumps.gpkg --season-field year --out bundles
     """
@@ -191,7 +198,7 @@ def train(
     )
     request = TrainRequest(
         out=out,
-        layers=_names(layers) or (),
+        layers=names_in(layers) or (),
         auxiliary=Auxiliary(dem=dem, trend=trend, cache=cache),
         cutting=Cutting(window_px=window, block_m=block),
         params=params,
@@ -230,8 +237,8 @@ def _scenes(
         return find_scenes(
             paths,
             reader=reader,
-            bands=_names(bands),
-            period=_period(date),
+            bands=names_in(bands),
+            period=period_in(date),
             scale=scale,
             offset=offset,
             sensor=sensor,
@@ -262,11 +269,7 @@ def _tell(report: TrainReport, faults: list[SceneFault], quiet: bool) -> None:
         typer.echo(line)
     for folder in report.bundles:
         typer.echo(str(folder))
-    every = (*faults, *report.faults)
-    for fault in every:
-        typer.echo(f"rts-track: {' '.join(fault.reason.split())}", err=True)
-    if every:
-        raise typer.Exit(1)
+    end_with([fault.reason for fault in (*faults, *report.faults)])
 
 
 def _say(name: str, score: EpochScore) -> None:
@@ -299,18 +302,3 @@ def _one_of(option: str, value: str, choices: tuple[Choice, ...]) -> Choice:
         if choice == value:
             return choice
     raise UsageError(f"--{option} {value!r}: {', '.join(choices)}")
-
-
-def _names(names: str | None) -> tuple[str, ...] | None:
-    return tuple(name.strip() for name in names.split(",")) if names else None
-
-
-def _period(date: str | None) -> Period | None:
-    from rts_track.source.dates import period_of
-
-    try:
-        return period_of(date)
-    except ValueError as error:
-        raise UsageError(
-            f"--date: {error}; expected 2021-08-21 or 2021-07-01..2021-08-31"
-        ) from error

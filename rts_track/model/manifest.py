@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +17,9 @@ from rts_track.errors import InputError
 
 FORMAT_VERSION = 1
 """Version of the manifest's format; bundles of a newer one are refused."""
+
+_LARGEST = sys.float_info.max
+"""Whole numbers of JSON have no end; larger ones are no floating-point numbers."""
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 """Names of bundles and encoders: one part of a path, no address."""
@@ -217,8 +221,8 @@ def _check_version(version: object, origin: str) -> None:
         raise InputError(f"{origin}: no manifest of a bundle: format_version is missing")
     if version > FORMAT_VERSION:
         raise InputError(
-            f"{origin}: format_version {version} is newer than {FORMAT_VERSION}, the newest that"
-            " this rts-track reads: upgrade rts-track"
+            f"{origin}: format_version {version!s:.20} is newer than {FORMAT_VERSION}, the newest"
+            " that this rts-track reads: upgrade rts-track"
         )
 
 
@@ -261,7 +265,7 @@ def _number(
     def read(value: object) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueError("a number")
-        number = float(value)
+        number = float(value) if abs(value) <= _LARGEST else math.inf
         if not math.isfinite(number) or not low <= number <= high or (is_open and number == low):
             raise ValueError(f"a number from {low:g} to {high:g}")
         return number

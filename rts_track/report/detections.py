@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
     from rts_track.raster.grid import Grid
 
-COLOURS = ("#ffd400", "#00e5ff", "#ff5ad0", "#ffffff")
-"""Of the sets of outlines, in their order."""
+COLOURS = ("#00e5ff", "#ffd400", "#ff5ad0", "#ffffff")
+WIDTHS = (1.8, 0.9, 0.9, 0.9)
+"""Of the sets of outlines, in their order; the first lies below the others."""
 
 _STRETCH_PERCENT = (1.0, 99.0)
 _PANEL_IN = 4.4
@@ -103,9 +104,9 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
         extent=(0, width, height, 0),
         interpolation="nearest",
     )
-    for colour, polygons in zip(COLOURS, panel.outlines.values(), strict=False):
+    for colour, width_pt, polygons in zip(COLOURS, WIDTHS, panel.outlines.values(), strict=False):
         for polygon in shapely.get_parts(panel.grid.to_pixels(polygons)):
-            patch = patch_from_polygon(polygon, fill=False, edgecolor=colour, linewidth=0.9)
+            patch = patch_from_polygon(polygon, fill=False, edgecolor=colour, linewidth=width_pt)
             axes.add_patch(patch)
     _scale_bar(axes, panel.grid)
     axes.set(xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[])

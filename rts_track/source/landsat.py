@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from rts_track.source.plain import (
     is_mask_file,
     is_tiff,
     plain_scene,
+    share_of,
 )
 from rts_track.source.rasters import raster_file
 from rts_track.source.scene import Band, MaskFile, Scene, SceneOptions, SceneReader
@@ -52,16 +54,31 @@ class _Metadata:
             text = file.read_text(encoding="utf-8")
             is_json = file.suffix.lower() == ".json"
             fields = _json_fields(json.loads(text)) if is_json else _text_fields(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{file}: no metadata of a Landsat product; fetch it again") from error
         return cls(file=file, fields=fields)
 
     def number(self, name: str, default: float) -> float:
         """The number in that field; InputError where something else is in it."""
         try:
-            return float(self.fields.get(name, default))
+            number = float(self.fields.get(name, default))
         except ValueError as error:
             raise InputError(f"{self.file}: {name} {self.fields[name]!r} is no number") from error
+        if not math.isfinite(number):
+            raise InputError(f"{self.file}: {name} {self.fields[name]!r} is no number")
+        return number
+
+    def scale(self, name: str, default: float) -> float:
+        """The number in that field, which must be more than 0."""
+        scale = self.number(name, default)
+        if scale <= 0.0:
+            raise InputError(f"{self.file}: {name} {self.fields[name]!r} makes nothing of numbers")
+        return scale
+
+    def cloud_frac(self) -> float | None:
+        """The cloudy share; None where it is not said, or less than 0: not determined."""
+        percent = self.number("CLOUD_COVER", -1.0)
+        return share_of(percent, self.file) if self.file and percent >= 0.0 else None
 
     def acquired_at(self) -> dt.datetime | None:
         """When the middle of the scene was acquired, in UTC; None where that is not said."""
@@ -123,7 +140,6 @@ def _product_scene(path: Path, match: re.Match[str], options: SceneOptions) -> S
     day = instant_in_name(path, match["day"], "%Y%m%d").date()
     period = options.period or Period(from_on=day, to_on=day)
     masks = _masks(path, product, options)
-    cloud_percent = metadata.number("CLOUD_COVER", -1.0)
     used = [*(band.path for band in bands), *(mask.path for mask in masks)]
     return Scene(
         product=product,
@@ -136,7 +152,7 @@ def _product_scene(path: Path, match: re.Match[str], options: SceneOptions) -> S
         bands=bands,
         nodata=0.0,
         masks=masks,
-        cloud_frac=cloud_percent / 100.0 if cloud_percent >= 0.0 else None,
+        cloud_frac=metadata.cloud_frac(),
         uri=scene_uri(path, NAME, options, has_mask=bool(masks)),
         files=(*used, metadata_file) if metadata_file else tuple(used),
     )
@@ -165,7 +181,7 @@ def _band(file: Path, metadata: _Metadata) -> Band:
         name=str(our_name(NAME, name)),
         path=file,
         index=1,
-        scale=metadata.number(f"REFLECTANCE_MULT_BAND_{number}", row.scale or 1.0),
+        scale=metadata.scale(f"REFLECTANCE_MULT_BAND_{number}", row.scale or 1.0),
         offset=metadata.number(f"REFLECTANCE_ADD_BAND_{number}", row.offset),
     )
 
@@ -210,7 +226,9 @@ def _text_fields(text: str) -> dict[str, str]:
 def _json_fields(groups: object) -> dict[str, str]:
     """The fields of metadata as JSON, those of level 1 left out."""
     fields: dict[str, str] = {}
-    for name, value in groups.items() if isinstance(groups, dict) else ():
+    if not isinstance(groups, dict):
+        raise ValueError("no groups of fields")  # as json does
+    for name, value in groups.items():
         if isinstance(value, dict):
             inner = {} if name.startswith(_LEVEL_1) else _json_fields(value)
             fields = {**inner, **fields}

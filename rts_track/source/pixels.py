@@ -113,11 +113,12 @@ class ScenePixels(Closing):
         inside = self.scene.grid.clipped(window)
         if inside.height and inside.width:
             stored = self._read(band.path, band.index, inside, Resampling.bilinear)
-            is_known = np.isfinite(stored)
+            with np.errstate(over="ignore"):  # what is too large for a float32 is not finite there
+                reflectance = stored.astype(np.float32) * np.float32(band.scale)
+            reflectance += np.float32(band.offset)
+            is_known = np.isfinite(reflectance)
             if self.scene.nodata is not None:
                 is_known &= stored != self.scene.nodata
-            reflectance = stored.astype(np.float32) * np.float32(band.scale)
-            reflectance += np.float32(band.offset)
             reflectance[~is_known] = np.nan
             values[_within(window, inside)] = reflectance
         self._note(band.name, window, np.isfinite(values))

@@ -53,6 +53,13 @@ def instant_in_name(path: Path, text: str, form: str) -> dt.datetime:
         raise InputError(f"{path}: {text} in its name is no date; give it its own name") from error
 
 
+def share_of(percent: float, file: Path) -> float:
+    """The share that so many per cent are; InputError where that is none."""
+    if not 0.0 <= percent <= 100.0:
+        raise InputError(f"{file}: {percent!s:.20} % is no share of cloud; fetch it again")
+    return percent / 100.0
+
+
 def plain_scene(path: Path, options: SceneOptions, product: PlainProduct) -> Scene:
     """The scene that one GeoTIFF is.
 
@@ -171,6 +178,11 @@ def _scale_and_offset(
     if options.scale is not None:
         return options.scale, options.offset or 0.0
     scale, offset = file.scales[at], file.offsets[at]
+    if not (np.isfinite(scale) and np.isfinite(offset) and scale > 0.0):
+        raise InputError(
+            f"{file.path}: it says that its numbers are scaled by {scale:g} and moved by"
+            f" {offset:g}; give --scale and --offset"
+        )
     if file.is_integer and not file.has_scales:
         if row.scale is None:
             raise InputError(

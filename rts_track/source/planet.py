@@ -12,7 +12,7 @@ from typing import Any
 from rts_track.errors import InputError
 from rts_track.source.bands import PLANET_ORDERS, SENSORS
 from rts_track.source.dates import Period
-from rts_track.source.plain import instant_in_name, is_tiff
+from rts_track.source.plain import instant_in_name, is_tiff, share_of
 from rts_track.source.rasters import raster_file
 from rts_track.source.scene import Band, MaskFile, Scene, SceneOptions, SceneReader
 from rts_track.source.uri import scene_uri
@@ -79,7 +79,7 @@ def _read(path: Path, options: SceneOptions) -> Scene:
         ),
         nodata=0.0,
         masks=masks,
-        cloud_frac=_cloud_frac(metadata),
+        cloud_frac=_cloud_frac(metadata, metadata_file),
         uri=scene_uri(path, NAME, options, has_mask=bool(masks)),
         files=(*files, metadata_file) if metadata_file.is_file() else tuple(files),
     )
@@ -124,7 +124,7 @@ def _metadata(file: Path) -> dict[str, Any]:
     try:
         properties = json.loads(file.read_text(encoding="utf-8"))["properties"]
         return dict(properties)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{file}: no metadata of a Planet product; fetch it again") from error
 
 
@@ -135,17 +135,19 @@ def _acquired_at(
     if "acquired" in metadata:
         try:
             acquired = dt.datetime.fromisoformat(str(metadata["acquired"]))
-        except ValueError as error:
+            acquired = acquired if acquired.tzinfo else acquired.replace(tzinfo=dt.UTC)
+            return acquired.astimezone(dt.UTC)
+        except (ValueError, OverflowError) as error:
             raise InputError(f"{file}: acquired {metadata['acquired']!r} is no instant") from error
-        return acquired.astimezone(dt.UTC) if acquired.tzinfo else acquired.replace(tzinfo=dt.UTC)
     if match.re is _PSSCENE:
         return instant_in_name(path, match["day"] + match["time"], "%Y%m%d%H%M%S")
     return None
 
 
-def _cloud_frac(metadata: dict[str, Any]) -> float | None:
-    """The cloudy share that the metadata states, in [0, 1]."""
-    if isinstance(metadata.get("cloud_percent"), int | float):
-        return float(metadata["cloud_percent"]) / 100.0
-    stated = metadata.get("cloud_cover")
-    return float(stated) if isinstance(stated, int | float) else None
+def _cloud_frac(metadata: dict[str, Any], file: Path) -> float | None:
+    """The cloudy share that the metadata state, in [0, 1]; InputError where it cannot be one."""
+    for name, percent in (("cloud_percent", 1), ("cloud_cover", 100)):
+        stated = metadata.get(name)
+        if isinstance(stated, int | float):
+            return share_of(stated * percent, file)
+    return None

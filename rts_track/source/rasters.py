@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyproj
+import pyproj.exceptions
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
@@ -26,6 +27,11 @@ logging.getLogger("rasterio").setLevel(logging.CRITICAL)  # what GDAL cannot do,
 _METRE = 1.0
 _SAME_PX = 1e-3
 """Grids whose corners differ by less than this share of a pixel are the same."""
+MOST_OBLONG = 1.1
+"""Longer over shorter side of a pixel: what is computed by one `gsd_m` is wrong for longer ones."""
+MOST_STRETCHED = 1.25
+"""How far lengths in a CRS may be off where the raster lies, as a factor: polar stereographic
+ones are right to a few per cent; Mercator's are three times too long at 70 degrees north."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +83,8 @@ def raster_file(path: Path) -> RasterFile:
     """
     with open_raster(path) as dataset:
         _check_whole(dataset, path)
+        if np.issubdtype(np.dtype(dataset.dtypes[0]), np.complexfloating):
+            raise InputError(f"{path}: complex numbers are no reflectance; give their amplitude")
         return RasterFile(
             path=path,
             grid=_grid(dataset, path),
@@ -102,9 +110,11 @@ def _grid(dataset: DatasetReader, path: Path) -> Grid:
     transform = dataset.transform
     if dataset.crs is None:
         raise InputError(f"{path}: no CRS; give it one with `gdal_edit.py -a_srs EPSG:code`")
-    if transform.is_identity:
+    if transform.is_identity or not np.isfinite(np.array(transform)).all():
         raise InputError(f"{path}: its pixels have no place; give it a geotransform")
-    crs = pyproj.CRS.from_user_input(dataset.crs.to_wkt())
+    crs = _known_crs(dataset, path)
+    if not crs.is_projected and not crs.is_geographic:
+        raise InputError(f"{path}: its CRS {crs.name} is no place on the Earth; give it its own")
     if not crs.is_projected:
         raise InputError(
             f"{path}: its CRS {crs.name} is in degrees; bring it to metres first, such as with"
@@ -115,12 +125,44 @@ def _grid(dataset: DatasetReader, path: Path) -> Grid:
     if transform.b or transform.d or transform.a <= 0 or transform.e >= 0:
         raise InputError(f"{path}: its rows do not run from north to south; `gdalwarp` mends that")
     code = dataset.crs.to_epsg()
-    return Grid(
+    grid = Grid(
         height=dataset.height,
         width=dataset.width,
         transform=transform,
         crs=f"EPSG:{code}" if code else dataset.crs.to_wkt(),
     )
+    _check_lengths(grid, crs.name, path)
+    return grid
+
+
+def _known_crs(dataset: DatasetReader, path: Path) -> pyproj.CRS:
+    try:
+        return pyproj.CRS.from_user_input(dataset.crs.to_wkt())
+    except pyproj.exceptions.CRSError as error:
+        cause = " ".join(str(error).split())
+        raise InputError(f"{path}: its CRS is none that PROJ knows ({cause})") from error
+
+
+def _check_lengths(grid: Grid, crs_name: str, path: Path) -> None:
+    """InputError where a pixel is no square of about `gsd_m` metres on the ground."""
+    width_m, height_m = grid.transform.a, -grid.transform.e
+    if max(width_m, height_m) > MOST_OBLONG * min(width_m, height_m):
+        raise InputError(
+            f"{path}: its pixels of {width_m:g} x {height_m:g} m are no squares; `gdalwarp -tr`"
+            " makes them so"
+        )
+    outer = grid.extent()
+    if not np.isfinite(outer.bounds).all() or not outer.is_valid or outer.area == 0.0:
+        raise InputError(
+            f"{path}: it lies outside of what its CRS {crs_name} can show; are CRS and geotransform"
+            " right?"
+        )
+    stretched = grid.gsd_m * float(np.sqrt(grid.height * grid.width / outer.area))
+    if not 1.0 / MOST_STRETCHED <= stretched <= MOST_STRETCHED:
+        raise InputError(
+            f"{path}: where it lies, lengths in its CRS {crs_name} are {stretched:.3g} times those"
+            " on the ground; bring it to another, such as UTM, with `gdalwarp -t_srs EPSG:code`"
+        )
 
 
 def _utm_code(dataset: DatasetReader) -> int:

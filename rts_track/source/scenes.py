@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,8 +49,9 @@ def find_scenes(
         is_mask_optional: whether products may lack their mask.
 
     Raises:
-        UsageError: there is no such reader, or no sensor has such a band.
+        UsageError: there is no such reader, no sensor has such a band, or the options cannot be.
     """
+    _check(scale, offset, sensor)
     options = SceneOptions(
         bands=tuple(bands) if bands else None,
         period=period,
@@ -73,6 +75,15 @@ def find_scenes(
         except InputError as error:
             faults.append(SceneFault(str(product), str(error)))
     return scenes, faults
+
+
+def _check(scale: float | None, offset: float | None, sensor: str | None) -> None:
+    if scale is not None and not 0.0 < scale < math.inf:
+        raise UsageError(f"--scale {scale:g}: expected more than 0, such as 0.0001")
+    if offset is not None and not math.isfinite(offset):
+        raise UsageError(f"--offset {offset:g}: expected a reflectance, such as -0.1")
+    if sensor is not None and not sensor.strip():
+        raise UsageError("--sensor: expected a name")
 
 
 def open_scene(uri: str) -> Scene:

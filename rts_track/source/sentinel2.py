@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from rts_track.source.plain import (
     is_mask_file,
     is_tiff,
     plain_scene,
+    share_of,
 )
 from rts_track.source.rasters import raster_file
 from rts_track.source.scene import Band, MaskFile, Scene, SceneOptions, SceneReader
@@ -185,16 +187,14 @@ def _metadata(folder: Path, file: Path) -> _Metadata:
         return _by_baseline(folder)
     try:
         root = ElementTree.parse(file).getroot()
-        quantification_dn = float(
-            root.findtext(".//{*}BOA_QUANTIFICATION_VALUE") or _QUANTIFICATION_DN
-        )
-        if not quantification_dn > 0.0:
+        quantification_dn = float(root.findtext(".//{*}BOA_QUANTIFICATION_VALUE") or "nan")
+        if not 0.0 < quantification_dn < math.inf:
             raise ValueError(f"quantification {quantification_dn:g}")
         cloud = root.findtext(".//{*}Cloud_Coverage_Assessment")
         return _Metadata(
             quantification_dn=quantification_dn,
             offset_dn=_offsets(root),
-            cloud_frac=float(cloud) / 100.0 if cloud else None,
+            cloud_frac=share_of(float(cloud), file) if cloud else None,
         )
     except (ElementTree.ParseError, ValueError, IndexError) as error:
         raise InputError(f"{file}: no metadata of a Sentinel-2 product ({error})") from error

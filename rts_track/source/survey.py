@@ -63,18 +63,22 @@ def survey(scene: Scene) -> Survey:
     """
     is_clear = np.zeros(scene.grid.shape, dtype=np.bool_)
     counts = np.zeros(len(_STEPS) + 1, dtype=np.int64)
-    n_valid = n_cloud = 0
+    n_valid = n_cloud = n_told = 0
     with rasterio.Env(GDAL_CACHEMAX=CACHE_MB), ScenePixels(scene) as pixels:
-        first = pixels.native_bands()[0].name
+        band = pixels.native_bands()[0]
+        first, of_zero = band.name, np.float32(band.offset)
         for strip in strips(scene.grid):
             (values,) = pixels.read([first], strip)
             is_valid = pixels.valid(strip)
             is_clear[strip.slices] = pixels.clear(strip)
             n_valid += int(is_valid.sum())
+            n_told += int(np.count_nonzero(values[is_valid] != of_zero))
             n_cloud += int((pixels.cloud(strip) & is_valid).sum())
             counts += _histogram(values[is_valid][::SAMPLED_EVERY])
     if n_valid == 0:
         raise InputError(f"{scene.files[0]}: no valid pixel: all are nodata; fetch it again")
+    if n_told == 0:
+        raise InputError(f"{scene.files[0]}: its band {first} is 0 everywhere; fetch it again")
     _check_reflectance(scene, first, counts)
     is_told = any(tells_cloud(mask.codes) for mask in scene.masks)
     return Survey(

@@ -13,6 +13,8 @@ import shapely
 from rts_track import grid
 from rts_track.errors import InputError, UsageError
 from rts_track.model.bundle import read_ensemble
+from rts_track.progress import Progress, silent
+from rts_track.raster.grid import Window
 from rts_track.report.detections import Panel, plot_panels
 from rts_track.simulate.landscape.files import write_landscape
 from rts_track.simulate.landscape.landscape import LandscapeParams, simulate_landscape
@@ -27,12 +29,12 @@ from rts_track.steps.ingesting import IngestRequest, ingest
 from rts_track.steps.linking import link
 from rts_track.steps.measuring import measure
 from rts_track.steps.place_truth import PlaceTruth, read_place_truth
-from rts_track.steps.progress import Progress, silent
 from rts_track.store.base import open_store
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from rts_track.raster.grid import Grid
     from rts_track.store.base import Store
 
 STORE_FILE = "demo.duckdb"
@@ -40,12 +42,18 @@ SENSOR = "sentinel2"
 ENSEMBLE = "demo-sentinel2"
 """The ensemble that comes with the package; it was trained on other landscapes."""
 PARAMS = LandscapeParams(
-    sensors=(SENSOR,), extent_m=(9_000.0, 6_000.0), scenes_per_season=2, dem_seasons=()
+    sensors=(SENSOR,),
+    extent_m=(9_000.0, 6_000.0),
+    scenes_per_season=2,
+    cloud_frac=0.05,
+    dem_seasons=(),
 )
 SMOOTH_M = 5.0
 """Half a pixel: outlines need not show the pixels' corners."""
 SHOWN_BANDS = ("red", "green", "blue")
 N_SHOWN_SEASONS = 3
+SHOWN_PX = (260, 340)
+"""Rows and columns of the part of a scene that is drawn."""
 
 
 def run_demo(
@@ -115,34 +123,51 @@ def _detections_picture(store: Store, truth: PlaceTruth, folder: Path) -> str:
 
 def _shown_scenes(store: Store) -> list[dict[str, Any]]:
     """The clearest scene of each of some seasons, the first and the last among them."""
-    columns = ["scene_id", "season_year", "observed_from", "cloud_frac", "uri"]
-    clearest: dict[int, dict[str, Any]] = {}
+    columns = ["scene_id", "season_year", "observed_from", "uri", "clear_geometry"]
+    clearest: dict[int, tuple[float, dict[str, Any]]] = {}
     for scene in store.read("scene", columns, {"source": SENSOR}).to_pylist():
-        best = clearest.setdefault(scene["season_year"], scene)
-        if scene["cloud_frac"] < best["cloud_frac"]:
-            clearest[scene["season_year"]] = scene
+        clear = scene.pop("clear_geometry")
+        area_m2 = float(shapely.area(_metric([clear]))[0]) if clear else 0.0
+        if area_m2 >= clearest.get(scene["season_year"], (0.0, scene))[0]:
+            clearest[scene["season_year"]] = (area_m2, scene)
     seasons = sorted(clearest)
     at = np.linspace(0, len(seasons) - 1, N_SHOWN_SEASONS).round().astype(int)
-    return [clearest[seasons[number]] for number in at]
+    return [clearest[seasons[number]][1] for number in at]
 
 
 def _panel(store: Store, truth: PlaceTruth, row: dict[str, Any]) -> Panel:
     season = truth.seasons[row["season_year"]]
+    active = season.polygon[season.is_active]
     scope = {"scene_id": row["scene_id"]}
     scene = open_scene(row["uri"])
+    window = _crowded_window(scene.grid, truth)
     with ScenePixels(scene) as pixels:
-        image = pixels.read(SHOWN_BANDS, scene.grid.whole)
-        is_clear = pixels.clear(scene.grid.whole)
+        image = pixels.read(SHOWN_BANDS, window)
+        is_clear = pixels.clear(window)
     return Panel(
         title=f"{scene.sensor}, {row['observed_from']}",
         image=image,
         is_clear=is_clear,
-        grid=scene.grid,
+        grid=scene.grid.part(window),
         outlines={
+            "true and active": active,
             "found": _metric(store.read("footprint", ["geometry"], scope)["geometry"].to_pylist()),
-            "true and active": season.polygon[season.is_active],
         },
     )
+
+
+def _crowded_window(of: Grid, truth: PlaceTruth) -> Window:
+    """The part of a scene that holds most of the slumps of the first season."""
+    height, width = min(SHOWN_PX[0], of.height), min(SHOWN_PX[1], of.width)
+    first = next(iter(truth.seasons.values()))
+    at = shapely.get_coordinates(shapely.centroid(of.to_pixels(first.polygon)))
+    col = np.clip(at[:, 0] - width / 2, 0, of.width - width).astype(int)
+    row = np.clip(at[:, 1] - height / 2, 0, of.height - height).astype(int)
+    is_in = (np.abs(at[:, 0] - (col + width / 2)[:, None]) < width / 2) & (
+        np.abs(at[:, 1] - (row + height / 2)[:, None]) < height / 2
+    )
+    best = int(is_in.sum(axis=1).argmax())
+    return Window(int(row[best]), int(col[best]), height, width)
 
 
 def _metric(wkb: list[bytes]) -> NDArray[np.object_]:

@@ -22,6 +22,7 @@ from rts_track.simulate.params import HistoryParams
 from rts_track.simulate.truth import Evidence, Piece, event_rows, link_rows
 from rts_track.steps.place_score import PlaceScore
 from rts_track.steps.placing import FoundSeason, found_seasons, rows_by_look
+from rts_track.steps.stored_tracks import stored_tracks
 from rts_track.track.score import score_tracking
 from rts_track.track.score_objects import ObjectScore, Search, score_objects
 from rts_track.track.score_rates import RateScore, score_rates
@@ -70,7 +71,7 @@ def score_places(store: Reader, truth: PlaceTruth) -> PlaceScore:
     if store.count("outline") == 0:
         return PlaceScore(objects=objects, tracking=None, rates=None)
     of_places = found.truth(truth)
-    tracked = _tracked(store, found.footprint_table())
+    tracked = stored_tracks(store, found.footprint_table())
     return PlaceScore(
         objects=objects,
         tracking=score_tracking(tracked, of_places),
@@ -200,17 +201,6 @@ def _table(name: str, rows: list[dict[str, object]]) -> pa.Table:
     types = _TRUTH_SCHEMAS[name]
     schema = pa.schema([(column, pa.type_for_alias(alias)) for column, alias in types.items()])
     return pa.Table.from_pylist(rows, schema=schema)
-
-
-def _tracked(store: Reader, footprint: pa.Table) -> Tracked:
-    event_columns = ["track_id", "related_track_id", "season_year", "kind", "confidence"]
-    return Tracked(
-        footprint=footprint,
-        outline=store.read("outline", ["outline_id", "track_id", "season_year", "area_m2"]),
-        link=store.read("link", ["from_outline_id", "to_outline_id", "kind"]),
-        event=store.read("event", event_columns),
-        track=store.read("track", ["track_id", "lineage_id"]),
-    )
 
 
 def _score_rates(store: Reader, tracked: Tracked, of_places: Truth, truth: PlaceTruth) -> RateScore:

@@ -9,9 +9,10 @@ from rts_track.errors import InputError, StoreError
 from rts_track.steps.place_score import PlaceScore
 from rts_track.steps.place_scoring import score_places
 from rts_track.steps.place_truth import read_place_truth, tells_places
+from rts_track.steps.stored_tracks import stored_tracks
 from rts_track.steps.truth_files import check_filled, check_kinds, read_truth_table
 from rts_track.track.score import EVENT_KINDS, LINK_KINDS, Score, score_tracking
-from rts_track.track.truth import Tracked, Truth
+from rts_track.track.truth import Truth
 
 if TYPE_CHECKING:
     from rts_track.store.base import Reader
@@ -52,18 +53,10 @@ def score_features(store: Reader, truth_dir: Path) -> Score:
     truth = read_truth(truth_dir)
     if store.count("outline") == 0:
         raise StoreError(f"{store.url}: holds no outlines; run `rts-track link` first")
-    tracked = Tracked(
-        footprint=store.read(
-            "footprint", ["source_feature_id", "outline_id", "season_year", "area_m2"]
-        ),
-        outline=store.read("outline", ["outline_id", "track_id", "season_year", "area_m2"]),
-        link=store.read("link", ["from_outline_id", "to_outline_id", "kind"]),
-        event=store.read(
-            "event", ["track_id", "related_track_id", "season_year", "kind", "confidence"]
-        ),
-        track=store.read("track", ["track_id", "lineage_id"]),
+    footprint = store.read(
+        "footprint", ["source_feature_id", "outline_id", "season_year", "area_m2"]
     )
-    return score_tracking(tracked, truth)
+    return score_tracking(stored_tracks(store, footprint), truth)
 
 
 def read_truth(truth_dir: Path) -> Truth:

@@ -43,6 +43,25 @@ def linked(run):
     return run
 
 
+def test_help_tells_the_way_from_scenes_too(run):
+    words = " ".join(run("--help")[1].split())
+    steps = [words.index(f"(`{step}`)") for step in ("ingest", "detect", "link", "measure")]
+    assert steps == sorted(steps)
+
+
+@pytest.mark.parametrize("command", ["ingest", "align", "train", "simulate", "link", "model"])
+def test_the_list_of_commands_tells_each_to_its_end(run, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = (line.split() for line in run("--help")[1].splitlines())
+    told = next(words for words in lines if words[:1] == [command])
+    assert not told[-1].endswith("...")
+
+
+def test_help_of_score_names_both_kinds_of_truth(run):
+    assert "truth_outline" in run("score", "--help")[1]
+    assert "truth_footprint" in run("score", "--help")[1]
+
+
 def test_the_whole_job_runs_on_a_users_shapefile(linked, tmp_path):
     code, out, _ = linked("status")
     assert code == 0

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pyproj
 import pytest
 import rasterio
 import shapely
@@ -96,10 +97,10 @@ def id_of(season, number=92):
 def add(store, tmp_path, products):
     """Lays a scene down and registers it."""
 
-    def add_(season, *slumps, number=92, mask=None):
+    def add_(season, *slumps, number=92, mask=None, **place):
         name = name_of(season, number)
         path = products.psscene(
-            tmp_path / "scenes", name, values=image(*slumps), mask=mask, metadata=False
+            tmp_path / "scenes", name, values=image(*slumps), mask=mask, metadata=False, **place
         )
         report = ingest(store, [path], IngestRequest())
         assert report.faults == ()
@@ -280,8 +281,6 @@ def test_what_the_same_search_does_not_find_again_counts_no_longer(store, add):
     add(2021, SLUMP, OTHER)
     search(store)
     link(store)
-    brighter = image(SLUMP)
-    brighter[:, 40:48, 60:66] = 2000
 
     class Blind(Finder):
         def predict(self, stack, progress=None):
@@ -328,6 +327,86 @@ def test_a_cloud_beside_a_slump_clips_it_and_is_not_looked_at(store, add, produc
     assert found["area_m2"] == pytest.approx(10 * 6 * 9, rel=0.01)
     (look,) = rows(store, "look")
     assert look["looked_area_m2"] < (60 * 80 - 16 * 19) * 9 * 1.01
+
+
+def around(lon, lat, epsg):
+    """The place of a scene in whose middle that point lies."""
+    middle = pyproj.Transformer.from_crs(4326, epsg, always_xy=True).transform(lon, lat)
+    height, width = SIZE
+    origin = (middle[0] - width / 2 * 3.0, middle[1] + height / 2 * 3.0)
+    return {"crs": f"EPSG:{epsg}", "origin": origin}
+
+
+MIDDLE = (25, 34, 10, 12)
+"""A slump in a scene's middle."""
+
+
+@pytest.mark.parametrize("epsg", [32660, 32601])
+def test_a_slump_across_180_degrees_is_one_footprint_of_a_look_on_both_sides(store, add, epsg):
+    for season in (2020, 2021):
+        add(season, MIDDLE, **around(180.0, 68.0, epsg))
+    search(store)
+    link(store)
+    for row in rows(store, "footprint"):
+        assert row["area_m2"] == pytest.approx(1080, rel=0.01)
+        assert not row["is_clipped"]
+        halves = shapely.from_wkb(row["geometry"])
+        assert halves.bounds[::2] == (-180.0, 180.0)
+        assert max(east - west for west, _, east, _ in map(shapely.bounds, halves.geoms)) < 0.01
+    for row in rows(store, "look"):
+        assert row["looked_area_m2"] == pytest.approx(60 * 80 * 9, rel=0.01)
+        assert shapely.from_wkb(row["geometry"]).bounds[::2] == (-180.0, 180.0)
+    (track,) = rows(store, "track")
+    assert track["n_seasons_observed"] == 2
+    assert {row["state"] for row in rows(store, "track_state")} == {"observed"}
+
+
+def test_a_slump_in_scenes_of_two_utm_zones_is_counted_once(store, add):
+    add(2021, MIDDLE, number=92, **around(-132.0, 68.0, 32608))
+    add(2021, MIDDLE, number=93, **around(-132.0, 68.0, 32609))
+    search(store)
+    link(store)
+    assert len(rows(store, "footprint")) == 2
+    (outline,) = rows(store, "outline")
+    assert (outline["n_looks"], outline["n_hits"]) == (2, 2)
+    assert outline["area_m2"] == pytest.approx(1080, rel=0.05)
+    assert len(rows(store, "track")) == 1
+
+
+def test_more_images_of_a_season_make_no_slump_larger(store, add):
+    for number, (row, col) in enumerate([(20, 20), (21, 19), (19, 21)], start=91):
+        add(2021, (row, col, 10, 12), number=number)
+    search(store)
+    link(store)
+    (outline,) = rows(store, "outline")
+    assert outline["n_looks"] == 3
+    assert outline["area_m2"] == pytest.approx(1080, rel=0.05)
+
+
+def test_statistics_do_not_depend_on_what_is_kept(store, add, tmp_path):
+    add(2021, SLUMP, OTHER)
+    search(store)
+    without = rows(store, "footprint")
+    search(store, is_redo=True, out=tmp_path / "out")
+    assert rows(store, "footprint") == without
+    assert all(row["prob_mean"] == pytest.approx(0.8) for row in without)
+
+
+def test_every_scene_of_a_season_is_searched_however_many(store, add):
+    for number in range(10, 22):
+        add(2021, SLUMP, number=number)
+    assert len(search(store).searched) == 12
+    assert len({row["look_id"] for row in rows(store, "footprint")}) == 12
+
+
+def test_a_model_that_changed_under_its_name_searches_again(store, add):
+    add(2021, SLUMP)
+    search(store)
+    retrained = ensemble_of([replace(FIRST.bundles[0], weights_sha256="retrained")])
+    renormalised = ensemble_of([bundle(inputs=(Input(name="red", low=0.0, high=0.3),))])
+    for changed in (retrained, renormalised):
+        assert len(search(store, changed).searched) == 1
+    assert len(rows(store, "look", is_current=True)) == 1
 
 
 def test_a_scene_that_is_gone_or_changed_or_cut_short_fails_and_the_others_go_on(store, add):
@@ -565,3 +644,50 @@ def test_killed_at_any_moment_a_rerun_ends_as_if_never_killed(
         assert [file.suffix for file in (tmp_path / folder).rglob("*") if file.is_file()] == [
             ".tif"
         ]
+
+
+def _searched_twice_and_linked(store, paths):
+    """Three seasons searched and linked, then all but the last by others; what is in the store."""
+    report = ingest(store, paths, IngestRequest())
+    assert report.faults == ()
+    search(store)
+    link(store)
+    before = rows(store, "track")
+    search(store, SECOND, Finder(0.35), season_year=2020)
+    search(store, threshold=0.7, season_year=2021)
+    link(store)
+    tables = [*TABLES, "outline", "link", "track", "track_state", "event"]
+    return before, {table: rows(store, table) for table in tables}
+
+
+def test_both_stores_hold_the_same_of_searches_and_ids_survive_them(
+    duckdb_store, postgis_store, tmp_path, products
+):
+    paths = [
+        products.psscene(
+            tmp_path, name_of(season), values=image(SLUMP, OTHER, EDGE), metadata=False
+        )
+        for season in (2020, 2021, 2022)
+    ]
+    before, embedded = _searched_twice_and_linked(duckdb_store, paths)
+    _, served = _searched_twice_and_linked(postgis_store, paths)
+
+    assert len(before) == 3
+    assert {row["track_id"] for row in embedded["track"]} == {row["track_id"] for row in before}
+    superseded = {row["look_id"] for row in embedded["look"] if not row["is_current"]}
+    assert len(superseded) == 2
+    linked = [row["outline_id"] is not None for row in embedded["footprint"]]
+    current = [row["look_id"] not in superseded for row in embedded["footprint"]]
+    assert linked == current
+    for table, found in embedded.items():
+        assert [_shown(row) for row in found] == [_shown(row) for row in served[table]], table
+
+
+def _shown(row):
+    """A row without when it was made, figures to a millionth, polygons as their areas."""
+    shown = {}
+    for name, value in row.items():
+        if isinstance(value, bytes):
+            value = shapely.from_wkb(value).area
+        shown[name] = float(f"{value:.6g}") if isinstance(value, float) else value
+    return shown

@@ -68,6 +68,17 @@ def test_an_image_of_zeros(store: Store, tmp_path: Path, products) -> None:
     assert line == f"{image}: no valid pixel: all are nodata; fetch it again"
 
 
+def test_an_image_of_zeros_that_it_does_not_call_nodata(
+    store: Store, tmp_path: Path, products
+) -> None:
+    values = np.zeros((1, 6, 8), dtype=np.int16)
+    image = products.write_tiff(tmp_path / PLAIN, values, nodata=-9999)
+    report = ingest(store, [image], IngestRequest(bands=("B2",)))
+    (fault,) = report.faults
+    assert fault.reason == f"{image}: its band blue is 0 everywhere; fetch it again"
+    assert store.count("scene") == 0
+
+
 def test_an_image_of_nan(store: Store, tmp_path: Path, products) -> None:
     values = np.full((1, 6, 8), np.nan, dtype=np.float32)
     image = products.write_tiff(tmp_path / PLAIN, values)

@@ -15,6 +15,7 @@ from rts_track.store.base import open_store
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {
+    "affine",
     "dask",
     "distributed",
     "duckdb",
@@ -32,9 +33,13 @@ HEAVY = {
     "pyogrio",
     "pyproj",
     "rasterio",
+    "safetensors",
     "scipy",
+    "segmentation_models_pytorch",
     "shapely",
+    "skimage",
     "torch",
+    "torchvision",
 }
 RUN = """
 import sys
@@ -100,7 +105,14 @@ def test_the_command_line_is_imported_without_anything_heavy():
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["import", "--help"], ["link", "--help"], ["query"]]
+    "arguments",
+    [
+        ["--help"],
+        ["import", "--help"],
+        ["link", "--help"],
+        *([command, "--help"] for command in ("ingest", "detect", "train", "model", "simulate")),
+        ["query"],
+    ],
 )
 def test_help_and_the_list_of_questions_load_nothing_heavy(arguments):
     loaded = loaded_by(RUN, *arguments)

@@ -49,3 +49,14 @@ def test_links_lead_somewhere(document):
     for target in targets:
         file, _, anchor = target.partition("#")
         assert (path.parent / file).exists() if file else anchor in CONTRACT
+
+
+def test_every_defect_met_elsewhere_has_its_test():
+    text = (ROOT / "docs" / "known-defects.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("|")][2:]
+    named = re.compile(r"`(tests/[\w/.]+)::(test_\w+)`")
+    for row in rows:
+        what, _, tests = (cell.strip() for cell in row.strip("|").split("|"))
+        assert named.search(tests) or what.startswith("**"), what
+    for file, test in named.findall(text):
+        assert f"def {test}(" in (ROOT / file).read_text(encoding="utf-8"), f"{file}::{test}"

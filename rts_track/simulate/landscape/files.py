@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,7 @@ import shapely.geometry
 
 from rts_track import grid as plane
 from rts_track.errors import InputError
+from rts_track.progress import Progress, silent
 from rts_track.release.geoparquet import write_geoparquet
 from rts_track.release.geotiff import opened_geotiff, write_geotiff
 from rts_track.simulate.landscape import masks
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from rts_track.simulate.landscape.dem import DemSpec
     from rts_track.simulate.landscape.landscape import Landscape
     from rts_track.simulate.landscape.scenes import Pixels, SceneSpec
-
-Item = TypeVar("Item")
 
 _WINDOW_PX = 1024
 _LEAST_DN = 1
@@ -72,22 +71,8 @@ class LandscapeFiles:
     truth: Path
 
 
-class Progress(Protocol):
-    """Passes items on, and may show how many have gone by: `steps.progress.Progress`."""
-
-    def __call__(
-        self, items: Iterable[Item], *, label: str, total: int | None = None
-    ) -> Iterable[Item]:
-        """The same items, in the same order."""
-
-
-def _silent(items: Iterable[Item], *, label: str, total: int | None = None) -> Iterable[Item]:
-    del label, total
-    return items
-
-
 def write_landscape(
-    landscape: Landscape, folder: Path, progress: Progress = _silent
+    landscape: Landscape, folder: Path, progress: Progress = silent
 ) -> LandscapeFiles:
     """Write the landscape into the folder, which is made if need be; files there are replaced.
 

@@ -86,6 +86,8 @@ def test_any_change_of_a_bundle_changes_its_digest(make_bundle):
         ({"threshold": 0}, "a number from 0 to 1"),
         ({"threshold": True}, "a number"),
         ({"fill": 1.5}, "a number from 0 to 1"),
+        ({"fill": 10**400}, "a number from 0 to 1"),
+        ({"gsd_range_m": [1, 10**400]}, "a number from 0 to inf"),
         ({"fil": 0.0}, "unknown entry fil"),
         ({"kind": "lake"}, "landform or active_zone"),
         ({"name": "../elsewhere"}, "a name of letters"),

@@ -48,6 +48,17 @@ def test_its_reflectance_is_that_of_level_2(tmp_path, products, metadata):
     assert blue[0, 0] == pytest.approx(16_000 * 0.0000275 - 0.2, abs=1e-6)
 
 
+@pytest.mark.parametrize("metadata", ["txt", "json"])
+def test_its_metadata_outweigh_what_is_usual(tmp_path, products, metadata):
+    products.landsat(tmp_path, metadata=metadata)
+    (file,) = tmp_path.glob("*_MTL.*")
+    file.write_text(file.read_text().replace("2.75e-05", "3.0e-05").replace("-0.2", "-0.25"))
+    with ScenePixels(only(tmp_path)) as pixels:
+        blue, green = pixels.read(["blue", "green"], pixels.scene.grid.whole)
+    assert blue[0, 0] == pytest.approx(16_000 * 3.0e-05 - 0.25, abs=1e-6)
+    assert green[0, 0] == pytest.approx(24_000 * 2.75e-05 - 0.2, abs=1e-6)
+
+
 def test_fill_of_the_mask_and_zeros_of_the_bands_are_not_clear(tmp_path, products):
     qa = np.full((6, 8), 21824, dtype=np.uint16)
     qa[0, 0] = 1
@@ -100,6 +111,9 @@ def test_a_plain_tiff_of_integers_is_scaled_as_collection_2_is(tmp_path, product
     ("former", "broken", "line"),
     [
         ("2.75e-05", "small", "REFLECTANCE_MULT_BAND_2 'small' is no number"),
+        ("2.75e-05", "nan", "REFLECTANCE_MULT_BAND_2 'nan' is no number"),
+        ("2.75e-05", "0", "REFLECTANCE_MULT_BAND_2 '0' makes nothing of numbers"),
+        ("= 4.30", "= 430", "430.0 % is no share of cloud; fetch it again"),
         ("20:30:42.1234560Z", "noon", "'2021-07-21Tnoon+00:00' is no instant"),
     ],
 )

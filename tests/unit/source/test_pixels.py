@@ -112,3 +112,15 @@ def test_a_tile_that_is_broken_inside_is_told_when_it_is_read(tmp_path, products
     (scene,), _ = find_scenes([path], bands=("B2",))
     with ScenePixels(scene) as pixels, pytest.raises(InputError, match="cannot be read"):
         pixels.read(["blue"], scene.grid.whole)
+
+
+def test_what_no_float32_holds_is_nodata(tmp_path, products):
+    values = np.array([[0.1, -1.7976931348623157e308], [1e300, 0.2]])
+    path = products.write_tiff(tmp_path / "flight_20210801.tif", values)
+    (scene,), faults = find_scenes([path], reader="raster", sensor="drone", bands=("red",))
+    assert faults == []
+    with ScenePixels(scene) as opened:
+        (red,) = opened.read(["red"], scene.grid.whole)
+        is_clear = opened.clear(scene.grid.whole)
+    np.testing.assert_allclose(red, [[0.1, np.nan], [np.nan, 0.2]])
+    np.testing.assert_array_equal(is_clear, [[True, False], [False, True]])

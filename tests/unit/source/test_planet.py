@@ -131,7 +131,19 @@ def test_a_udm2_of_too_few_bands_is_refused(tmp_path, products):
     assert "1 bands; a UDM2 has 8" in fault(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", json.dumps({"properties": {"acquired": "noon"}})])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        pytest.param("[" * 100_000, id="nested too deep"),
+        json.dumps({"properties": {"acquired": "noon"}}),
+        json.dumps({"properties": {"acquired": "0001-01-01T00:00:00+14:00"}}),
+        '{"properties": {"cloud_percent": 250}}',
+        '{"properties": {"cloud_cover": NaN}}',
+        pytest.param('{"properties": {"cloud_percent": 1' + "0" * 400 + "}}", id="huge"),
+    ],
+)
 def test_broken_metadata_are_told(tmp_path, products, text):
     image = products.psscene(tmp_path)
     metadata = image.with_name("20210722_210957_92_2212_metadata.json")
@@ -155,3 +167,15 @@ def test_a_raw_image_beside_is_no_scene(tmp_path, products):
     products.psscene(tmp_path)
     products.psscene(tmp_path, kind="3B_AnalyticMS")
     assert "_SR" in only(tmp_path).bands[0].path.name
+
+
+def test_a_mask_without_its_image_is_no_scene(tmp_path, products):
+    lone = products.psscene(tmp_path / "scenes", "20210723_210957_92_2212")
+    lone.unlink()
+    whole = products.psscene(tmp_path / "scenes")
+    scenes, faults = find_scenes([tmp_path / "scenes"])
+    assert [scene.product for scene in scenes] == [whole.parent.name]
+    assert faults == []
+    scenes, (fault,) = find_scenes([lone.parent])
+    assert scenes == []
+    assert fault.reason.startswith(f"{lone.parent}: no scene in this folder")

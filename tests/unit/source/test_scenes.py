@@ -5,6 +5,8 @@ import shutil
 
 import numpy as np
 import pytest
+import rasterio
+from affine import Affine
 
 from rts_track.errors import InputError, UsageError
 from rts_track.source.dates import period_of
@@ -219,3 +221,82 @@ def test_copies_elsewhere_are_read_in_the_same_way(tmp_path, products):
     with ScenePixels(one) as first, ScenePixels(other) as second:
         whole = one.grid.whole
         assert np.array_equal(first.read(["red"], whole), second.read(["red"], whole))
+
+
+def placed(tmp_path, *transform, crs="EPSG:32608"):
+    """A raster of 4 x 4 pixels with that geotransform (a, b, c, d, e, f)."""
+    path = tmp_path / "flight_20210801.tif"
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        count=1,
+        height=4,
+        width=4,
+        dtype="float32",
+        crs=crs,
+        transform=Affine(*transform),
+    ) as dataset:
+        dataset.write(np.full((1, 4, 4), 0.1, dtype=np.float32))
+    return path
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("transform", "crs", "what"),
+    [
+        ((NAN, 0, 5e5, 0, -10, 75e5), "EPSG:32608", "its pixels have no place"),
+        ((10, 0, NAN, 0, -10, 75e5), "EPSG:32608", "its pixels have no place"),
+        ((INF, 0, 5e5, 0, -10, 75e5), "EPSG:32608", "its pixels have no place"),
+        ((10, 0, 5e9, 0, -10, 5e9), "EPSG:32608", "it lies outside of what its CRS"),
+        ((1e7, 0, 5e5, 0, -1e7, 75e5), "EPSG:32608", "it lies outside of what its CRS"),
+        ((10, 0, 5e5, 0, -30, 75e5), "EPSG:32608", "its pixels of 10 x 30 m are no squares"),
+        ((10, 0, -15e6, 0, -10, 11e6), "EPSG:3857", "where it lies, lengths in its CRS"),
+        ((10, 0, -20, 0, -10, 20), "EPSG:3031", "where it lies, lengths in its CRS"),
+        ((10, 0, 0, 0, -10, 0), 'LOCAL_CS["mine",UNIT["metre",1]]', "its CRS mine is no place"),
+    ],
+)
+def test_a_place_at_which_nothing_can_be_measured_is_refused(tmp_path, transform, crs, what):
+    path = placed(tmp_path, *transform, crs=crs)
+    assert fault(path, **RASTER).startswith(what)
+
+
+@pytest.mark.parametrize(
+    ("transform", "crs"),
+    [
+        ((3, 0, -5, 0, -3, 5), "EPSG:3413"),  # over the pole
+        ((3, 0, -3.7e6, 0, -3, 5), "EPSG:3413"),  # 56 degrees north
+        ((30, 0, 608_860, 0, -30, 7_879_000), "EPSG:32601"),  # across 180 degrees
+    ],
+)
+def test_polar_scenes_and_those_across_180_degrees_are_taken(tmp_path, transform, crs):
+    assert only(placed(tmp_path, *transform, crs=crs), **RASTER).grid.gsd_m == transform[0]
+
+
+def test_complex_numbers_are_refused(tmp_path, products):
+    path = products.write_tiff(
+        tmp_path / "flight_20210801.tif", products.image(1, dtype=np.complex64)
+    )
+    assert fault(path, **RASTER).startswith("complex numbers are no reflectance")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *(("scale", value) for value in (0.0, -1e-4, NAN, INF)),
+        ("offset", NAN),
+        *(("sensor", value) for value in ("", " ")),
+    ],
+)
+def test_options_that_cannot_be_are_refused(plain, option, value):
+    with pytest.raises(UsageError, match=f"^--{option}"):
+        find_scenes([plain], **{**RASTER, option: value})
+
+
+def test_a_files_own_scale_must_make_something_of_its_numbers(tmp_path, products):
+    path = products.write_tiff(tmp_path / "flight_20210801.tif", products.image(1))
+    with rasterio.open(path, "r+") as dataset:
+        dataset.scales = (-1e-4,)
+    assert "are scaled by -0.0001" in fault(path, **RASTER)

@@ -215,6 +215,8 @@ def test_a_day_that_is_none_is_told(tmp_path, products):
     [
         (">10000<", ">many<"),
         (">10000<", ">0<"),
+        (">10000<", ">inf<"),
+        (">10000<", "><"),
         ('band_id="3"', 'band_id="33"'),
     ],
 )
@@ -225,3 +227,9 @@ def test_figures_in_the_metadata_that_are_none_are_told(tmp_path, products, form
     assert former in text
     file.write_text(text.replace(former, broken))
     assert fault(tmp_path).startswith(f"{file}: no metadata of a Sentinel-2 product")
+
+
+def test_metadata_with_a_share_of_cloud_that_is_none_are_told(tmp_path, products):
+    file = products.safe(tmp_path) / "MTD_MSIL2A.xml"
+    file.write_text(file.read_text().replace(">12.5<", ">nan<"))
+    assert fault(tmp_path) == f"{file}: nan % is no share of cloud; fetch it again"
