@@ -28,7 +28,10 @@ def demo(
     store: DemoStoreOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Go the whole way on a simulated landscape, from scenes to growth, and score it."""
+    """Go the whole way on a simulated landscape, and score it.
+
+    Scenes, detections, tracks, growth; what is found is compared with what is true.
+    """
     with_pandas()  # torch asks for it
     from rts_track.steps.demo import run_demo
 
@@ -42,7 +45,10 @@ def demo_tracks(
     store: DemoStoreOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Follow slumps that were outlined already: a simulated inventory, linked and scored."""
+    """Follow simulated slumps that were outlined already.
+
+    An inventory is imported, linked, measured and scored; no network is needed.
+    """
     from rts_track.steps.demo_tracks import run_demo_tracks
 
     for line in run_demo_tracks(folder, seed, url=store, progress=progress_bar(quiet)):

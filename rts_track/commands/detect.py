@@ -23,7 +23,8 @@ def detect(
         typer.Option(
             "--model",
             metavar="PATH",
-            help="A model bundle, or a folder of bundles; several make an ensemble.",
+            help="A model bundle, or a folder of bundles; several make an ensemble. Or an ensemble"
+            " that comes with the package: demo-sentinel2.",
         ),
     ],
     season: Annotated[

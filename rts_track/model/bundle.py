@@ -111,7 +111,8 @@ def read_bundle(path: str | Path) -> Bundle:
     folder = Path(path)
     manifest, weights = folder / MANIFEST, folder / WEIGHTS
     if not folder.exists():
-        raise InputError(f"{folder}: no such model bundle")
+        shipped = ", ".join(sorted(each.name for each in resource_folder("bundles").iterdir()))
+        raise InputError(f"{folder}: no such model bundle; with the package come {shipped}")
     if not manifest.is_file():
         raise InputError(f"{folder}: no model bundle: it has no {MANIFEST}")
     if not weights.is_file():

@@ -326,7 +326,7 @@ def _input(value: object) -> Input:
 def _architecture(value: object) -> Architecture:
     content = dict(_mapping(value))
     name = _name(content.pop("name", None))
-    for key in ("encoder_weights", "in_channels", "classes", "activation"):
+    for key in ("encoder_weights", "pretrained", "in_channels", "classes", "activation"):
         if key in content:
             raise ValueError(f"no {key}: it follows from the bundle")
     if "encoder_name" in content:  # a name with a colon or slash would be fetched from elsewhere

@@ -155,7 +155,7 @@ def detect(
             searched.append(searching.search(record))
         except StoreError:
             raise
-        except (RtsTrackError, OSError, MemoryError) as error:
+        except (RtsTrackError, OSError, MemoryError, RuntimeError) as error:  # torch's, the last
             failure = Failure(scene_id=search.scene_id, reason=_one_line(error))
             record.failed(failure.reason)
             failures.append(failure)

@@ -537,6 +537,16 @@ def test_memory_that_does_not_suffice_fails_the_scene(store, add):
     assert "memory does not suffice" in reason(search(store, finder=Huge()))
 
 
+def test_a_network_that_fails_in_torch_fails_the_scene(store, add):
+    add(2021, SLUMP)
+
+    class Torn(Finder):
+        def predict(self, stack, progress=None):
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    assert "CUDA error" in reason(search(store, finder=Torn()))
+
+
 def test_a_fault_of_ours_is_no_failed_scene(store, add):
     add(2021, SLUMP)
 

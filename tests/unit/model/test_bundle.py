@@ -100,6 +100,7 @@ def test_any_change_of_a_bundle_changes_its_digest(make_bundle):
         ({"inputs": [{"name": "red", "low": 0}]}, "name, low and high"),
         ({"inputs": [{"name": "red", "low": 0, "high": 1}] * 3}, "each input once"),
         ({"architecture": {"name": "Unet", "encoder_weights": "imagenet"}}, "encoder_weights"),
+        ({"architecture": {"name": "Unet", "pretrained": True}}, "pretrained"),
         ({"architecture": {"name": "Unet", "activation": "sigmoid"}}, "activation"),
         ({"architecture": {"name": "Unet", "in_channels": 3}}, "in_channels"),
         ({"architecture": {"name": "Unet", "encoder_name": "tu-hf-hub:x/y"}}, "a name"),
