@@ -114,9 +114,11 @@ def _page(
     yield "|---|---|---|---|"
     ensemble = scores["ensemble"]
     for measure_ in ensemble[0]:
-        if not measure_.startswith(("objects", "growth")):
+        if not measure_.startswith(("objects", "growth", "identity")):
             cells = [_over(ensemble, measure_, each) for each in ("precision", "recall", "f1")]
             yield f"| {measure_} | {' | '.join(cells)} |"
+    yield ""
+    yield f"Identity switches per 100 appearances: {_over(ensemble, 'identity switches', 'per_100')}."
     yield ""
     yield "| growth rates | intervals | median difference, m2/a | median ratio | ratio of sums |"
     yield "|---|---|---|---|---|"

@@ -111,7 +111,7 @@ def _page(
     yield "# Detection on a real site: the Peel Plateau"
     yield ""
     yield (
-        f"`python benchmarks/peel.py --models {options.models.name}`,"
+        f"`python benchmarks/peel.py` with bundles {options.models.name},"
         f" {dt.date.today()}. Of the {len(consensus)} areas that more than half of twelve experts"  # noqa: DTZ011
         " drew and that a scene shows; matches share half of the smaller one, one to one. Pixel"
         " IoU is of areas, found against consensus. Each expert beside the consensus of all:"

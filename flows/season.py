@@ -101,14 +101,13 @@ def ingest_scenes(
 
 
 @task(name="align", **OF_A_STEP)
-def align_scenes(store: str | None) -> list[str]:
-    """What is wrong with scenes whose shifts could not be told by their images, a line each."""
+def align_scenes(store: str | None) -> None:
+    """Tell the scenes' shifts; where a scene cannot be read, its search will say so."""
     from rts_track.steps.aligning import align
 
     with open_store_at(store) as opened:
         report = align(opened)
-    _tell(report.lines())
-    return list(report.faults)
+    _tell([*report.lines(), *report.faults])
 
 
 @task(name="plan", **OF_A_STEP)
@@ -209,7 +208,7 @@ def season(
         retry_failed=retry_failed,
     )
     faults = ingest_scenes(scenes, store, source, reader, bands or [])
-    faults += align_scenes(store)
+    align_scenes(store)
     scene_ids = scenes_to_search(store, searching)
     searches = [search_scene.submit(scene_id, store, searching) for scene_id in scene_ids]
     wait(searches)

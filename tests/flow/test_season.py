@@ -215,7 +215,7 @@ def test_every_task_is_tried_again_and_none_is_remembered(season):
     from prefect.cache_policies import NO_CACHE
 
     tasks = [each for each in vars(season).values() if type(each).__name__ == "Task"]
-    assert len(tasks) == 5
+    assert len(tasks) == 6
     for each in tasks:
         assert each.retries == 2
         assert each.retry_condition_fn is season.retrying_can_mend
@@ -232,6 +232,7 @@ def test_the_season_is_the_year_for_which_the_run_is_scheduled(season, server, m
     del server
     asked = []
     monkeypatch.setattr(season, "ingest_scenes", lambda *_: [])
+    monkeypatch.setattr(season, "align_scenes", lambda _: None)
     monkeypatch.setattr(season, "scenes_to_search", lambda _, how: asked.append(how) or [])
     monkeypatch.setattr(season, "link_seasons", lambda _: None)
     monkeypatch.setattr(season, "measure_growth", lambda _: None)

@@ -15,6 +15,24 @@ ROOT = Path(__file__).resolve().parents[2]
 ENTERING = ("source .venv", "cd docs/example")
 """Lines that bring a reader into the environment and folder in which the test already is."""
 
+OF_ONES_OWN = ("rts-track train my-scenes", "rts-track model show my-model")
+"""Commands on a reader's own files."""
+
+
+def run(commands, folder):
+    """What came of the commands, typed in a folder."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment.pop("RTS_TRACK_STORE", None)
+    return subprocess.run(
+        ["bash", "-euo", "pipefail"],
+        input="\n".join(commands),
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
 
 def shell_blocks(heading):
     """The shell commands printed under a heading."""
@@ -29,21 +47,27 @@ def test_the_worked_example_runs_as_printed(tmp_path):
     shutil.copytree(ROOT / "docs" / "example", tmp_path / "example")
     commands = shell_blocks("Your own outlines") + shell_blocks("What comes out")
     assert any(line.startswith("rts-track import slumps.shp") for line in commands)
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    environment.pop("RTS_TRACK_STORE", None)
-    ended = subprocess.run(
-        ["bash", "-euo", "pipefail"],
-        input="\n".join(commands),
-        cwd=tmp_path / "example",
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ended = run(commands, tmp_path / "example")
     assert ended.returncode == 0, ended.stderr
     assert (tmp_path / "example" / "outlines.parquet").is_file()
     assert (tmp_path / "example" / "everything" / "track.parquet").is_file()
     assert "fastest-growers" in ended.stdout
+
+
+@pytest.mark.slow
+def test_the_way_from_scenes_runs_as_printed(tmp_path):
+    commands = [
+        line for line in shell_blocks("Your own scenes") if not line.startswith(OF_ONES_OWN)
+    ]
+    assert any(line.startswith("rts-track detect --model demo-sentinel2") for line in commands)
+    ended = run(commands, tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert "3 scenes searched" in ended.stdout
+    (objects,) = [
+        line for line in ended.stdout.splitlines() if line.startswith("objects, IoU 0.3")
+    ][:1]
+    n_true, n_found, n_right = (int(cell) for cell in re.findall(r" (\d+)(?= )", objects)[-3:])
+    assert n_right > 0.7 * max(n_true, n_found)
 
 
 def test_the_spatial_example_runs_as_printed(tmp_path):
