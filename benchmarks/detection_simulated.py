@@ -118,7 +118,8 @@ def _page(
             cells = [_over(ensemble, measure_, each) for each in ("precision", "recall", "f1")]
             yield f"| {measure_} | {' | '.join(cells)} |"
     yield ""
-    yield f"Identity switches per 100 appearances: {_over(ensemble, 'identity switches', 'per_100')}."
+    switches = _over(ensemble, "identity switches", "per_100")
+    yield f"Identity switches per 100 appearances: {switches}."
     yield ""
     yield "| growth rates | intervals | median difference, m2/a | median ratio | ratio of sums |"
     yield "|---|---|---|---|---|"
