@@ -66,7 +66,7 @@ def test_the_way_from_scenes_runs_as_printed(tmp_path):
     (objects,) = [
         line for line in ended.stdout.splitlines() if line.startswith("objects, IoU 0.3")
     ][:1]
-    n_true, n_found, n_right = (int(cell) for cell in re.findall(r" (\d+)(?= )", objects)[-3:])
+    n_true, n_found, n_right = (int(cell) for cell in re.findall(r" (\d+)(?= )", objects)[:3])
     assert n_right > 0.7 * max(n_true, n_found)
 
 
