@@ -15,6 +15,11 @@ from rts_track.commands.options import (
     progress_bar,
     with_pandas,
 )
+from rts_track.commands.scene_options import (
+    CacheOption,
+    DemOption,
+    TrendOption,
+)
 
 
 def detect(
@@ -52,24 +57,9 @@ def detect(
             "--redo", help="Search even what was searched just so, such as with a new --dem."
         ),
     ] = False,
-    dem: Annotated[
-        Path | None,
-        typer.Option(metavar="PATH", help="Elevation model: a GeoTIFF, or a folder of them."),
-    ] = None,
-    trend: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PATH", help="Landsat trends (TCVIS): a GeoTIFF, or a folder of them."
-        ),
-    ] = None,
-    cache: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Keep what is computed of --dem and --trend here.",
-            show_default="not kept",
-        ),
-    ] = None,
+    dem: DemOption = None,
+    trend: TrendOption = None,
+    cache: CacheOption = None,
     out: Annotated[
         Path,
         typer.Option(metavar="DIR", help="Folder for rasters of probability and spread."),

@@ -16,6 +16,15 @@ from rts_track.commands.options import (
     period_in,
     progress_bar,
 )
+from rts_track.commands.scene_options import (
+    BandsOption,
+    DateOption,
+    NoMaskOption,
+    OffsetOption,
+    ReaderOption,
+    ScaleOption,
+    SensorOption,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,14 +37,7 @@ def ingest(
         list[Path],
         typer.Argument(metavar="PATH", help="Products, or folders that hold some."),
     ],
-    reader: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="planet, sentinel2, landsat, or raster for any GeoTIFF.",
-            show_default="as names tell",
-        ),
-    ] = None,
+    reader: ReaderOption = None,
     source: Annotated[
         str | None,
         typer.Option(
@@ -48,51 +50,12 @@ def ingest(
         int | None,
         typer.Option(metavar="YEAR", help="Their season.", show_default="the year of their date"),
     ] = None,
-    bands: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAMES",
-            help="What the bands of a plain GeoTIFF are, in its order, with commas: the sensor's"
-            " names or blue, green, red, nir ...; - leaves one out.",
-        ),
-    ] = None,
-    date: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DAY",
-            help="Day of acquisition, 2021-08-21; of a mosaic 2021-07-01..2021-08-31.",
-            show_default="as the product says",
-        ),
-    ] = None,
-    sensor: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="What acquired them.", show_default="by the reader"),
-    ] = None,
-    scale: Annotated[
-        float | None,
-        typer.Option(
-            metavar="FACTOR",
-            help="Reflectance per stored unit of a plain GeoTIFF.",
-            show_default="the sensor's",
-        ),
-    ] = None,
-    offset: Annotated[
-        float | None,
-        typer.Option(
-            metavar="REFLECTANCE",
-            help="Reflectance of a stored 0 of a plain GeoTIFF: -0.1 for Sentinel-2 since 2022"
-            " unless it was harmonised.",
-            show_default="0; of Landsat -0.2",
-        ),
-    ] = None,
-    no_mask: Annotated[
-        bool,
-        typer.Option(
-            "--no-mask",
-            help="Take in products whose mask is missing, too: all their valid pixels count as"
-            " clear.",
-        ),
-    ] = False,
+    bands: BandsOption = None,
+    date: DateOption = None,
+    sensor: SensorOption = None,
+    scale: ScaleOption = None,
+    offset: OffsetOption = None,
+    no_mask: NoMaskOption = False,
     align: Annotated[
         bool,
         typer.Option(

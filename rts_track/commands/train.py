@@ -15,6 +15,18 @@ from rts_track.commands.options import (
     progress_bar,
     with_pandas,
 )
+from rts_track.commands.scene_options import (
+    BandsOption,
+    CacheOption,
+    DateOption,
+    DemOption,
+    NoMaskOption,
+    OffsetOption,
+    ReaderOption,
+    ScaleOption,
+    SensorOption,
+    TrendOption,
+)
 from rts_track.errors import UsageError
 
 if TYPE_CHECKING:
@@ -73,38 +85,13 @@ def train(
             help="Learn from this store's scenes and people's outlines.",
         ),
     ] = None,
-    reader: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="planet, sentinel2, landsat, or raster for any GeoTIFF.",
-            show_default="as names tell",
-        ),
-    ] = None,
-    bands: Annotated[
-        str | None,
-        typer.Option(metavar="NAMES", help="What the bands of plain GeoTIFFs are, with commas."),
-    ] = None,
-    date: Annotated[
-        str | None,
-        typer.Option(metavar="DAY", help="Day of acquisition.", show_default="as the product says"),
-    ] = None,
-    sensor: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="What acquired them.", show_default="by the reader"),
-    ] = None,
-    scale: Annotated[
-        float | None,
-        typer.Option(metavar="FACTOR", help="Reflectance per stored unit of plain GeoTIFFs."),
-    ] = None,
-    offset: Annotated[
-        float | None,
-        typer.Option(metavar="REFLECTANCE", help="Reflectance of a stored 0 of plain GeoTIFFs."),
-    ] = None,
-    no_mask: Annotated[
-        bool,
-        typer.Option("--no-mask", help="Take products without their mask: all of them is clear."),
-    ] = False,
+    reader: ReaderOption = None,
+    bands: BandsOption = None,
+    date: DateOption = None,
+    sensor: SensorOption = None,
+    scale: ScaleOption = None,
+    offset: OffsetOption = None,
+    no_mask: NoMaskOption = False,
     layers: Annotated[
         str | None,
         typer.Option(
@@ -113,17 +100,9 @@ def train(
             show_default="all that the scenes have",
         ),
     ] = None,
-    dem: Annotated[
-        Path | None,
-        typer.Option(metavar="PATH", help="Elevations: GeoTIFF, or folder of them."),
-    ] = None,
-    trend: Annotated[
-        Path | None,
-        typer.Option(metavar="PATH", help="Landsat trends (TCVIS): GeoTIFF, or folder of them."),
-    ] = None,
-    cache: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Keeps layers made of these.")
-    ] = None,
+    dem: DemOption = None,
+    trend: TrendOption = None,
+    cache: CacheOption = None,
     name: Annotated[str, typer.Option(help="Name of the ensemble.")] = "rts",
     kind: Annotated[str, typer.Option(help="landform or active_zone.")] = "landform",
     licence: Annotated[str, typer.Option(help="Under which the bundles may be used.")] = "unstated",
