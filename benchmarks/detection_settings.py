@@ -8,8 +8,13 @@ figures and nothing else. Every landscape lies at a place of its own, 12 km from
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
+from rts_track.model.params import SMALL, STANDARD
 from rts_track.simulate.landscape.landscape import LandscapeParams
+
+if TYPE_CHECKING:
+    from rts_track.model.manifest import Architecture
 
 TRAINING_SEEDS = tuple(range(101, 109))
 TRAINING_SEASONS = 3
@@ -21,12 +26,16 @@ ALL_LAYERS = (
 )
 
 
+RESNET34 = replace(STANDARD, arguments={"encoder_name": "resnet34"})
+
+
 @dataclass(frozen=True)
 class Recipe:
     """What an ensemble is trained on."""
 
     sensors: tuple[str, ...]
     layers: tuple[str, ...] = ALL_LAYERS
+    architecture: Architecture = SMALL
     atmosphere: float | None = None
 
 
@@ -35,6 +44,8 @@ RECIPES = {
     "demo-planetscope": Recipe(sensors=("planetscope",)),
     # Neither elevations nor trends, and reflectance that the atmosphere is still in: the Peel site.
     "optical": Recipe(sensors=("sentinel2", "landsat"), layers=ALL_LAYERS[:5], atmosphere=1.0),
+    # What speed is measured with: the network that others use, trained just long enough to find.
+    "speed": Recipe(sensors=("planetscope",), architecture=RESNET34),
 }
 
 _STEP_M = 12_000.0

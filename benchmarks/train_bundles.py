@@ -28,7 +28,7 @@ from detection_settings import (
 from rts_track import grid
 from rts_track.domain import digest
 from rts_track.model.cutting import Cutting
-from rts_track.model.params import SMALL, TrainParams
+from rts_track.model.params import TrainParams
 from rts_track.simulate.landscape.files import write_landscape
 from rts_track.simulate.landscape.landscape import simulate_landscape
 from rts_track.source.auxiliary import Auxiliary
@@ -58,7 +58,7 @@ def main() -> None:
         params=TrainParams(
             name=options.recipe,
             licence="CC0-1.0",
-            architecture=SMALL,
+            architecture=recipe.architecture,
             members=options.members,
             max_epochs=options.epochs,
             patience=options.patience,
