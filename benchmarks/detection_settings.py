@@ -2,7 +2,8 @@
 
 Written down before anything was tuned. Landscapes of `TRAINING_SEEDS` train; an ensemble's
 members hold out parts of them to choose their best epoch. `TEST_SEEDS` make the published
-figures and nothing else. Every landscape lies at a place of its own, 12 km from the next.
+figures and nothing else. Thresholds and calibration are chosen on landscapes of `TUNING_SEEDS`
+and judged on those of `TUNING_TEST_SEEDS`. Every landscape lies at a place of its own, 12 km from the next.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 TRAINING_SEEDS = tuple(range(101, 109))
 TRAINING_SEASONS = 3
 TEST_SEEDS = (9301, 9302, 9303)
+TUNING_SEEDS = (201, 202, 203)
+TUNING_TEST_SEEDS = (9311, 9312, 9313)
 
 ALL_LAYERS = (
     *("blue", "green", "red", "nir", "ndvi"),
