@@ -3,7 +3,8 @@
 Written down before anything was tuned. Landscapes of `TRAINING_SEEDS` train; an ensemble's
 members hold out parts of them to choose their best epoch. `TEST_SEEDS` make the published
 figures and nothing else. Thresholds and calibration are chosen on landscapes of `TUNING_SEEDS`
-and judged on those of `TUNING_TEST_SEEDS`. Every landscape lies at a place of its own, 12 km from the next.
+and judged on those of `TUNING_TEST_SEEDS`. Every landscape lies at a place of its own, 12 km from
+the next.
 """
 
 from __future__ import annotations
