@@ -12,6 +12,7 @@ import shapely
 import typer
 from typer.testing import CliRunner
 
+from rts_track import grid as plane
 from rts_track.commands.simulate import simulate
 from rts_track.errors import InputError
 from rts_track.simulate.landscape.files import write_landscape
@@ -22,6 +23,7 @@ from rts_track.source.pixels import ScenePixels
 from rts_track.source.scenes import find_scenes, open_scene
 from rts_track.source.stack import open_stack
 from rts_track.steps.place_truth import read_place_truth, tells_places
+from rts_track.steps.training_labels import LabelFields, labels_in
 
 PARAMS = LandscapeParams(
     extent_m=(1_200.0, 960.0), n_seasons=2, slumps_per_km2=4.0, dem_gsd_m=4.0, cloud_frac=0.1
@@ -123,6 +125,25 @@ def test_the_truth_has_every_table_with_its_columns(files):
     truth = read_place_truth(files.truth)
     assert list(truth.seasons) == [2019, 2020]
     assert shapely.is_valid(truth.seasons[2020].polygon).all()
+
+
+def test_labels_are_the_active_scars_where_each_scene_shows_them(files):
+    labels = labels_in(files.truth / "truth_label.parquet", LabelFields(scene="scene_id"))
+    outlines = pq.read_table(files.truth / "truth_outline.parquet").to_pylist()
+    scenes = pq.read_table(files.truth / "truth_scene.parquet").to_pylist()
+    assert {row["scene_id"] for row in scenes} == set(labels.scenes)
+    for scene in scenes:
+        scars = [
+            shapely.from_wkb(row["geometry"])
+            for row in outlines
+            if (row["part"], row["is_active"]) == ("scar", True)
+            and row["season_year"] == scene["season_year"]
+        ]
+        true = plane.to_metric(np.array(scars, dtype=object))
+        shown = labels.polygons[labels.scenes == scene["scene_id"]]
+        shift_m = np.hypot(scene["shift_east_m"], scene["shift_north_m"])
+        off_m = shapely.distance(shapely.centroid(true), shapely.centroid(shown))
+        assert off_m == pytest.approx(np.full(len(true), shift_m), rel=0.02, abs=0.02)
 
 
 def test_the_same_seed_writes_the_same_files(landscape, files, tmp_path):

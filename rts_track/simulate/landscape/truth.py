@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import shapely
+from shapely import affinity
 
 from rts_track import grid as plane
 from rts_track.simulate.landscape.slumps import lattice, relief_change
@@ -113,6 +114,15 @@ SCHEMAS = {
             ("noise_m", pa.float64()),
         ]
     ),
+    "truth_label": pa.schema(
+        [
+            ("outline_id", pa.string()),
+            ("scene_id", pa.string()),
+            ("season_year", pa.int32()),
+            ("area_m2", pa.float64()),
+            ("geometry", pa.binary()),
+        ]
+    ),
     "truth_lookalike": pa.schema(
         [
             ("lookalike_id", pa.string()),
@@ -125,7 +135,7 @@ SCHEMAS = {
     ),
 }
 """The truth's tables; docs/simulated-landscape.md says what their columns mean."""
-WITH_GEOMETRY = ("truth_outline", "truth_lookalike")
+WITH_GEOMETRY = ("truth_outline", "truth_label", "truth_lookalike")
 
 
 def truth_tables(landscape: Landscape, paths: dict[str, str]) -> dict[str, pa.Table]:
@@ -142,6 +152,7 @@ def truth_tables(landscape: Landscape, paths: dict[str, str]) -> dict[str, pa.Ta
         "truth_volume": _volume_rows(landscape),
         "truth_scene": [_scene_row(landscape, spec, paths) for spec in landscape.scenes],
         "truth_dem": _dem_rows(landscape, paths),
+        "truth_label": _label_rows(landscape),
         "truth_lookalike": _lookalike_rows(landscape),
     }
     return {
@@ -428,6 +439,19 @@ def _dem_rows(landscape: Landscape, paths: dict[str, str]) -> list[Row]:
         }
         for spec in landscape.dems
     ]
+
+
+def _label_rows(landscape: Landscape) -> list[Row]:
+    """The active scars of each scene's season, where the scene shows them."""
+    rows: list[Row] = []
+    scars: list[shapely.Geometry] = []
+    for spec in landscape.scenes:
+        for row, polygon in _outlines(landscape, spec.season_year):
+            if row["part"] == "scar" and row["is_active"]:
+                of = {"outline_id": row["outline_id"], "season_year": spec.season_year}
+                rows.append({"scene_id": spec.scene_id, **of})
+                scars.append(affinity.translate(polygon, *spec.shift_m))
+    return _with_geometry(landscape, rows, scars)
 
 
 def _lookalike_rows(landscape: Landscape) -> list[Row]:
