@@ -82,7 +82,7 @@ class Searching:
             is_retrying=self.retry_failed,
             auxiliary=Auxiliary(dem=self.dem, trend=self.trend, cache=self.cache),
             out=self.out,
-            device=self.device,
+            devices=(self.device,) if self.device else (),
         )
 
 
@@ -118,7 +118,7 @@ def scenes_to_search(store: str | None, searching: Searching) -> list[str]:
     ensemble = _ensemble(searching.models)
     request = searching.request()
     with open_store_at(store) as opened:
-        plan = plan_searches(opened, ensemble, request.extract_params(ensemble), request)
+        plan = plan_searches(opened, ensemble, request)
     _tell([f"{len(plan.searches):,} scenes to search, {plan.n_done:,} had been searched just so"])
     if plan.n_failed_before:
         _tell([f"{plan.n_failed_before:,} failed before and are left alone without retry_failed"])

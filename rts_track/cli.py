@@ -29,6 +29,8 @@ from rts_track.commands.options import (
 )
 from rts_track.commands.simulate import simulate
 from rts_track.commands.train import train
+from rts_track.commands.tune import tune
+from rts_track.commands.validate import validate
 from rts_track.errors import RtsTrackError, UsageError
 from rts_track.settings import store_url
 
@@ -38,7 +40,9 @@ INTERRUPTED = 130
 EXTRA_OF = {
     "affine": "detect",
     "lightning": "train",
+    "pystac_client": "stac",
     "rasterio": "detect",
+    "requests": "stac",
     "safetensors": "detect",
     "segmentation_models_pytorch": "detect",
     "skimage": "detect",
@@ -263,6 +267,8 @@ app.command()(ingest)
 app.command()(align)
 app.command()(detect)
 app.command()(train)
+app.command()(tune)
+app.command()(validate)
 app.add_typer(model_app, name="model")
 app.command()(simulate)
 app.command()(demo)

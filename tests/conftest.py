@@ -38,6 +38,22 @@ def products() -> ModuleType:
     return _load("scene_products")
 
 
+@pytest.fixture(scope="session")
+def stac() -> ModuleType:
+    """A STAC API to serve on loopback, and items for it (`stac_server.py`)."""
+    return _load("stac_server")
+
+
+@pytest.fixture
+def stac_api(stac: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+    """A STAC API on loopback, without items."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    api, http = stac.served()
+    yield api
+    http.shutdown()
+    http.server_close()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostGISServer:
     """A server on which databases can be made: its maintenance database and a template."""

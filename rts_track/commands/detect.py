@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -20,6 +24,14 @@ from rts_track.commands.scene_options import (
     DemOption,
     TrendOption,
 )
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from rts_track.model.manifest import Tta
+
+ENDED = 128 + signal.SIGTERM
+"""How the command ends on SIGTERM: 128 and the number of the signal, as a shell has it."""
 
 
 def detect(
@@ -82,12 +94,31 @@ def detect(
             show_default="0: along the pixels' sides",
         ),
     ] = 0.0,
-    device: Annotated[
+    max_spread: Annotated[
+        float | None,
+        typer.Option(
+            metavar="P",
+            help="Leave out footprints over which the members' probabilities spread more, in the"
+            " mean; 1 leaves none out.",
+            show_default="the model's",
+        ),
+    ] = None,
+    tta: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="What to compute on, such as cpu or cuda:1.",
-            show_default="a GPU where there is one",
+            help="Predict each window once (none), with its mirror images (flips, 4 times the"
+            " work), or turned, too (d4, 8 times).",
+            show_default="the model's",
+        ),
+    ] = None,
+    device: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="What to compute on, such as cpu or cuda:1; may be given again: devices share"
+            " the scenes.",
+            show_default="every GPU, else the processor",
         ),
     ] = None,
     store: StoreOption = None,
@@ -114,14 +145,34 @@ def detect(
         out=out,
         threshold=threshold,
         min_area_m2=min_area,
+        max_spread=max_spread,
         smooth_m=smooth,
-        device=device,
+        tta=cast("Tta | None", tta),  # any other is refused by the step
+        devices=tuple(device or ()),
     )
     ensemble = read_ensemble(models)
     with_pandas()  # torch asks for it
-    with open_store_at(store) as opened:
+    with _ended_by_sigterm(), open_store_at(store) as opened:
         report = detect_scenes(opened, ensemble, request, progress=progress_bar(quiet))
     if not quiet:
         for line in report.lines():
             typer.echo(line)
     end_with([f"scene {failure.scene_id}: {failure.reason}" for failure in report.failures])
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Lets SIGTERM, by which schedulers end work, end it as Ctrl-C does: with all put in order."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+    former = signal.signal(signal.SIGTERM, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise SystemExit(ENDED)

@@ -17,26 +17,34 @@ from rts_track.commands.options import (
     progress_bar,
 )
 from rts_track.commands.scene_options import (
+    AssetsOption,
     BandsOption,
     DateOption,
+    DownloadsOption,
     NoMaskOption,
     OffsetOption,
+    RateOption,
     ReaderOption,
     ScaleOption,
     SensorOption,
 )
+from rts_track.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rts_track.source.stac_query import StacQuery
     from rts_track.store.base import Store
 
 
 def ingest(
     paths: Annotated[
-        list[Path],
-        typer.Argument(metavar="PATH", help="Products, or folders that hold some."),
-    ],
+        list[str] | None,
+        typer.Argument(
+            metavar="PATH",
+            help="Products, or folders that hold some; STAC items, or their addresses.",
+        ),
+    ] = None,
     reader: ReaderOption = None,
     source: Annotated[
         str | None,
@@ -56,6 +64,39 @@ def ingest(
     scale: ScaleOption = None,
     offset: OffsetOption = None,
     no_mask: NoMaskOption = False,
+    stac: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Search this STAC API for scenes, too or only."),
+    ] = None,
+    collection: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="With --stac: a collection to search, one or more."),
+    ] = None,
+    bbox: Annotated[
+        str | None,
+        typer.Option(
+            metavar="W,S,E,N",
+            help="With --stac: where, in degrees; 178,70,-178,72 crosses 180 degrees.",
+        ),
+    ] = None,
+    area: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With --stac: where, as polygons."),
+    ] = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", metavar="DAY", help="With --stac: first day.")
+    ] = None,
+    to: Annotated[str | None, typer.Option(metavar="DAY", help="With --stac: last day.")] = None,
+    max_cloud: Annotated[
+        float | None,
+        typer.Option(metavar="PERCENT", help="With --stac: most cloud that a scene may state."),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", help="With --stac: how many scenes at most.")
+    ] = None,
+    downloads: DownloadsOption = None,
+    assets: AssetsOption = None,
+    rate: RateOption = 4.0,
     align: Annotated[
         bool,
         typer.Option(
@@ -81,9 +122,14 @@ def ingest(
 ) -> None:
     """Register scenes: when, where, how fine, what is clear.
 
-    Nothing is copied; `detect` reads the files where they lie.
+    Nothing is copied; `detect` reads the files where they lie. Scenes of the web are fetched into
+    --downloads first, each whole or not at all; the same command again goes on where it ended.
 
     Example: rts-track ingest scenes/ --align
+
+    Example: rts-track ingest --stac https://earth-search.aws.element84.com/v1
+    --collection sentinel-2-l2a --bbox -136,68,-135,68.5 --from 2022-07-01 --to 2022-08-31
+    --max-cloud 20 --downloads sentinel2/
     """
     from rts_track.steps.ingesting import IngestRequest
     from rts_track.steps.ingesting import ingest as ingest_scenes
@@ -98,14 +144,59 @@ def ingest(
         offset=offset,
         sensor=sensor,
         is_mask_optional=no_mask,
+        assets=names_in(assets),
+        query=_query(stac, collection, bbox, area, from_, to, max_cloud, limit),
+        downloads=downloads,
+        rate_per_s=rate,
     )
+    if not paths and request.query is None:
+        raise UsageError("nothing to ingest: name products, folders of them, or --stac URL")
     with open_to_import(store) as opened:
-        report = ingest_scenes(opened, paths, request, progress=progress_bar(quiet))
+        report = ingest_scenes(opened, paths or [], request, progress=progress_bar(quiet))
         _tell(report.lines(), quiet)
         faults = [fault.reason for fault in report.faults]
         if align or realign or reference:
             faults += _align(opened, reference, realign, quiet)
         end_with(faults)
+
+
+def _query(
+    stac: str | None,
+    collections: list[str] | None,
+    bbox: str | None,
+    area: Path | None,
+    from_: str | None,
+    to: str | None,
+    max_cloud: float | None,
+    limit: int | None,
+) -> StacQuery | None:
+    """What to ask of a STAC API; None where none is named."""
+    if stac is None:
+        options = {
+            "--collection": collections,
+            "--bbox": bbox,
+            "--area": area,
+            "--from": from_,
+            "--to": to,
+            "--max-cloud": max_cloud,
+            "--limit": limit,
+        }
+        given = [name for name, value in options.items() if value is not None and value != []]
+        if given:
+            raise UsageError(f"{', '.join(given)}: of which API? Give --stac URL")
+        return None
+    from rts_track.source.stac_query import stac_query
+
+    return stac_query(
+        stac,
+        collections or [],
+        bbox=bbox,
+        area=area,
+        from_=period_in(from_, "--from"),
+        to=period_in(to, "--to"),
+        max_cloud_percent=max_cloud,
+        limit=limit,
+    )
 
 
 def _align(store: Store, reference: str | None, is_redo: bool, quiet: bool) -> tuple[str, ...]:

@@ -98,15 +98,15 @@ def names_in(text: str | None) -> tuple[str, ...] | None:
     return tuple(name.strip() for name in text.split(",")) if text else None
 
 
-def period_in(date: str | None) -> Period | None:
-    """The day or days that `--date` says; UsageError where it says none."""
+def period_in(date: str | None, option: str = "--date") -> Period | None:
+    """The day or days that an option says; UsageError where it says none."""
     from rts_track.source.dates import period_of
 
     try:
         return period_of(date)
     except ValueError as error:
         raise UsageError(
-            f"--date: {error}; expected 2021-08-21 or 2021-07-01..2021-08-31"
+            f"{option}: {error}; expected 2021-08-21 or 2021-07-01..2021-08-31"
         ) from error
 
 

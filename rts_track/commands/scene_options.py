@@ -11,7 +11,7 @@ ReaderOption = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="planet, sentinel2, landsat, or raster for any GeoTIFF.",
+        help="planet, sentinel2, landsat, stac, or raster for any GeoTIFF.",
         show_default="as names tell",
     ),
 ]
@@ -39,7 +39,7 @@ ScaleOption = Annotated[
     float | None,
     typer.Option(
         metavar="FACTOR",
-        help="Reflectance per stored unit of a plain GeoTIFF.",
+        help="Reflectance per stored unit of a plain GeoTIFF or STAC item.",
         show_default="the sensor's",
     ),
 ]
@@ -47,9 +47,9 @@ OffsetOption = Annotated[
     float | None,
     typer.Option(
         metavar="REFLECTANCE",
-        help="Reflectance of a stored 0 of a plain GeoTIFF: -0.1 for Sentinel-2 since 2022"
-        " unless it was harmonised.",
-        show_default="0; of Landsat -0.2",
+        help="Reflectance of a stored 0 of a plain GeoTIFF or STAC item: -0.1 for Sentinel-2"
+        " since 2022 unless it was harmonised.",
+        show_default="0; of Landsat -0.2; of items as they say",
     ),
 ]
 NoMaskOption = Annotated[
@@ -58,6 +58,27 @@ NoMaskOption = Annotated[
         "--no-mask",
         help="Take in products whose mask is missing, too: all their valid pixels count as clear.",
     ),
+]
+DownloadsOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Fetch scenes of the web into DIR/<collection>/<item>/.",
+        show_default="none are fetched",
+    ),
+]
+AssetsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KEYS",
+        help="Assets of STAC items to read, with commas: their keys or our names of bands; the mask"
+        " comes along.",
+        show_default="all known bands",
+    ),
+]
+RateOption = Annotated[
+    float,
+    typer.Option(metavar="N", help="Requests a second that a host of the web gets."),
 ]
 DemOption = Annotated[
     Path | None,

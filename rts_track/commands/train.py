@@ -31,7 +31,7 @@ from rts_track.errors import UsageError
 
 if TYPE_CHECKING:
     from rts_track.model.learner import EpochScore
-    from rts_track.model.manifest import Architecture
+    from rts_track.model.manifest import Architecture, Bundle
     from rts_track.model.params import TrainParams
     from rts_track.source.scene import Scene, SceneFault
     from rts_track.steps.training import TrainReport
@@ -108,12 +108,29 @@ def train(
     licence: Annotated[str, typer.Option(help="Under which the bundles may be used.")] = "unstated",
     citation: Annotated[str | None, typer.Option(help="How they are cited.")] = None,
     network: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="standard (UNet++ with resnet18), small (for a processor), or a class of"
-            " segmentation-models-pytorch and its encoder: UnetPlusPlus/resnet34."
+            " segmentation-models-pytorch and its encoder: UnetPlusPlus/resnet34.",
+            show_default="that of --start, else standard",
         ),
-    ] = "standard",
+    ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Fine-tune: start from the weights of a bundle, or of a folder of them (each"
+            " member from one); layers, ranges and network are then theirs.",
+        ),
+    ] = None,
+    keep_statistics: Annotated[
+        bool,
+        typer.Option(
+            "--keep-statistics",
+            help="With --start: leave batch normalisation's means and variances as they are, for a"
+            " few windows of the same sensor; else they follow the new windows.",
+        ),
+    ] = False,
     members: Annotated[int, typer.Option(min=1, help="Models; each has its seed and fold.")] = 3,
     folds: Annotated[
         int, typer.Option(min=2, help="Parts of the regions; a model is judged on one of them.")
@@ -124,7 +141,10 @@ def train(
         int, typer.Option(min=1, help="Epochs without a better IoU before it ends.")
     ] = 12,
     batch: Annotated[int, typer.Option(min=1, help="Windows a step.")] = 8,
-    learning_rate: Annotated[float, typer.Option(help="The largest.")] = 2e-3,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(help="The largest.", show_default="0.002; 0.0002 with --start"),
+    ] = None,
     loss: Annotated[str, typer.Option(help="focal, dice or focal+dice.")] = "focal+dice",
     window: Annotated[int, typer.Option(metavar="PIXELS", help="Side of a window.")] = 256,
     block: Annotated[
@@ -149,6 +169,8 @@ def train(
     rest counts as ground.
 
     Example: rts-track train scenes/ --labels slumps.gpkg --season-field year --out bundles
+
+    Fine-tune: rts-track train scenes/ --labels slumps.gpkg --start bundles --out tuned
     """
     with_pandas()  # torch asks for it
     from rts_track.model.cutting import Cutting
@@ -163,7 +185,9 @@ def train(
         kind=_one_of("kind", kind, ("landform", "active_zone")),
         licence=licence,
         citation=citation,
-        architecture=_architecture(network),
+        architecture=_architecture(network) if network else None,
+        start=_start(start) if start else (),
+        statistics="kept" if keep_statistics else "learned",
         members=members,
         seed=seed,
         n_folds=folds,
@@ -261,6 +285,13 @@ def _say(name: str, score: EpochScore) -> None:
 
 def _silent(name: str, score: EpochScore) -> None:
     del name, score
+
+
+def _start(path: Path) -> tuple[Bundle, ...]:
+    """The bundles at the path, in the order of their names."""
+    from rts_track.model.bundle import bundle_folders, read_bundle
+
+    return tuple(read_bundle(folder) for folder in bundle_folders(path))
 
 
 def _architecture(network: str) -> Architecture:

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from rts_track.domain import Kind, digest
 from rts_track.errors import InputError, UsageError
-from rts_track.model.manifest import Architecture, Bundle, Calibration, Input, check, from_json
+from rts_track.model.manifest import (
+    Architecture,
+    Bundle,
+    Calibration,
+    Input,
+    Threshold,
+    Tta,
+    check,
+    from_json,
+)
 from rts_track.model.manifest import to_json as manifest_json
 from rts_track.resources import resource_folder
 
@@ -22,6 +32,7 @@ __all__ = [
     "Calibration",
     "Ensemble",
     "Input",
+    "Threshold",
     "bundle_folders",
     "ensemble_of",
     "read_bundle",
@@ -35,8 +46,14 @@ WEIGHTS = "weights.safetensors"
 MANIFEST_BYTES = 1_000_000
 """Nobody's manifest is larger; a larger file is something else."""
 
-_SHARED = ("kind", "threshold", "min_area_m2", "delineation_sigma_m", "recall")
+_SHARED = (
+    *("kind", "threshold", "min_area_m2", "delineation_sigma_m", "recall"),
+    *("curve", "thresholds", "max_spread", "tta", "validation"),
+)
 """What one look and its source have one value of: members must agree."""
+
+_SHOWN = 60
+"""Characters of a value that a fault shows: curves are long."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +96,50 @@ class Ensemble:
     def recall(self) -> float | None:
         """Share of the slumps that it finds, if known."""
         return self.bundles[0].recall
+
+    @cached_property
+    def weights(self) -> tuple[float, ...]:
+        """The share of each member in mean and spread, in the order of `bundles`; their sum is 1.
+
+        Members of equal weight have exactly 1 / n each.
+        """
+        given = [bundle.weight for bundle in self.bundles]
+        if len(set(given)) == 1:
+            return (1.0 / len(given),) * len(given)
+        return tuple(weight / math.fsum(given) for weight in given)
+
+    @property
+    def curve(self) -> tuple[tuple[float, float], ...]:
+        """Knots that make the mean probability a calibrated one; empty: it stays as it is."""
+        return self.bundles[0].curve
+
+    @property
+    def thresholds(self) -> tuple[Threshold, ...]:
+        """Where another threshold than `threshold` holds."""
+        return self.bundles[0].thresholds
+
+    @property
+    def max_spread(self) -> float | None:
+        """Footprints whose mean spread is larger are left out; None: none are."""
+        return self.bundles[0].max_spread
+
+    @property
+    def tta(self) -> Tta:
+        """The test-time augmentation that is meant."""
+        return self.bundles[0].tta
+
+    def threshold_for(self, sensor: str, regions: Collection[str] = ()) -> float:
+        """The threshold for scenes of that sensor in these regions (`<region_set>/<region_code>`).
+
+        The most specific one counts: of the sensor and a region, of a region, of the sensor, and
+        else `threshold`. Of several regions, the one that the bundle names first.
+        """
+        for wanted_sensor, is_of_region in ((sensor, True), (None, True), (sensor, False)):
+            for each in self.thresholds:
+                is_there = each.region in regions if is_of_region else each.region is None
+                if each.sensor == wanted_sensor and is_there:
+                    return each.threshold
+        return self.threshold
 
     @cached_property
     def layers(self) -> tuple[str, ...]:
@@ -185,9 +246,14 @@ def ensemble_of(bundles: Sequence[Bundle]) -> Ensemble:
             if getattr(bundle, fact) != getattr(first, fact):
                 raise InputError(
                     f"bundles {first.name} and {bundle.name} are no ensemble: {fact} is"
-                    f" {getattr(first, fact)} and {getattr(bundle, fact)}"
+                    f" {_shown(first, fact)} and {_shown(bundle, fact)}"
                 )
     return Ensemble(bundles=tuple(members))
+
+
+def _shown(bundle: Bundle, fact: str) -> str:
+    text = str(getattr(bundle, fact))
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} ..."
 
 
 def weights_content(bundle: Bundle) -> bytes:

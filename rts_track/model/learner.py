@@ -8,15 +8,16 @@ import signal
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from rts_track.errors import InputError
 from rts_track.model.epochs import Pair, training_loader, validation_loader
-from rts_track.model.network import new_network, normalised, torch_device
+from rts_track.model.network import build_network, new_network, normalised, torch_device
 from rts_track.model.objective import Objective
 from rts_track.model.training_windows import IGNORED, SLUMP
 from rts_track.writing import appearing
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from torch.utils.data import DataLoader
 
-    from rts_track.model.manifest import Input
+    from rts_track.model.manifest import Bundle, Input
     from rts_track.model.params import TrainParams
     from rts_track.model.training_windows import Split, TrainingWindows
 
@@ -44,7 +45,10 @@ _LOUD = ("lightning", "lightning.pytorch", "lightning.fabric", "lightning.pytorc
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochScore:
-    """How a network did in an epoch; IoU and F1 are of pixels, at a probability of one half."""
+    """How a network did in an epoch; IoU and F1 are of pixels, at a probability of one half.
+
+    Epoch -1 is the start, before any step; it has no training loss (NaN).
+    """
 
     epoch: int
     train_loss: float
@@ -72,13 +76,23 @@ class Learner(lightning.LightningModule):  # type: ignore[misc] # untyped
         inputs: Sequence[Input],
         params: TrainParams,
         seed: int,
+        start: Bundle | None = None,
     ) -> None:
-        """The windows, which of them are for what, and how layers are scaled."""
+        """The windows, which of them are for what, and how layers are scaled.
+
+        Weights are those of `start`, of the same network; without it they are by chance. What
+        chance draws afterwards is the same either way.
+        """
         super().__init__()
         self._windows, self._parts, self._params, self._seed = windows, parts, params, seed
+        self._fill = params.fill if start is None else start.fill
+        self.has_start = start is not None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.network = new_network(params.architecture, len(inputs))
+            self.network = new_network(params.network, len(inputs))
+        if start is not None:
+            self.network.load_state_dict(build_network(start).state_dict())
+        self.train()
         self.network.to(memory_format=torch.channels_last)
         self._objective = Objective(params.loss, gamma=params.focal_gamma, alpha=params.focal_alpha)
         for name in ("low", "high"):
@@ -87,6 +101,15 @@ class Learner(lightning.LightningModule):  # type: ignore[misc] # untyped
         self._counts = torch.zeros(3)
         self._losses: dict[str, list[torch.Tensor]] = {"train": [], "val": []}
         self.scores: list[EpochScore] = []
+
+    def train(self, mode: bool = True) -> Learner:
+        """Itself, learning or not; statistics that are kept are never learned."""
+        super().train(mode)
+        if self._params.statistics == "kept":
+            for part in self.network.modules():
+                if isinstance(part, _BatchNorm):
+                    part.eval()
+        return self
 
     def train_dataloader(self) -> DataLoader[Pair]:
         """The windows of the present epoch."""
@@ -105,7 +128,7 @@ class Learner(lightning.LightningModule):  # type: ignore[misc] # untyped
 
     def forward(self, layers: torch.Tensor) -> torch.Tensor:
         """Logits (B, H, W) of layers (B, C, H, W) in their units."""
-        seen = normalised(layers, self._low, self._high, self._params.fill)
+        seen = normalised(layers, self._low, self._high, self._fill)
         logits: torch.Tensor = self.network(seen)[:, 0].float()
         return logits
 
@@ -135,21 +158,35 @@ class Learner(lightning.LightningModule):  # type: ignore[misc] # untyped
         self.scores.append(score)
         told = {name: getattr(score, name) for name in score.__slots__ if name != "epoch"}
         self.log_dict(told)
-        self._counts.zero_()
-        for losses in self._losses.values():
-            losses.clear()
+        self._forget()
+
+    @torch.no_grad()
+    def judged(self) -> EpochScore:
+        """How it does on the held-out windows as it is now."""
+        device = torch_device(self._params.device)
+        self.eval().to(device)
+        for number, (layers, labels) in enumerate(self.val_dataloader()):
+            self.validation_step((layers.to(device), labels.to(device)), number)
+        score = replace(self._score(), epoch=-1)
+        self._forget()
+        self.train().to("cpu")
+        return score
 
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW, with a learning rate that rises and falls once."""
         params = self._params
-        adam = torch.optim.AdamW(
-            self.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay
-        )
+        rate = params.largest_rate
+        adam = torch.optim.AdamW(self.parameters(), lr=rate, weight_decay=params.weight_decay)
         n_steps = max(len(self.train_dataloader()) * params.max_epochs, 2)
         once = torch.optim.lr_scheduler.OneCycleLR(
-            adam, params.learning_rate, total_steps=n_steps, pct_start=_RISING_FRAC
+            adam, rate, total_steps=n_steps, pct_start=_RISING_FRAC
         )
         return {"optimizer": adam, "lr_scheduler": {"scheduler": once, "interval": "step"}}
+
+    def _forget(self) -> None:
+        self._counts.zero_()
+        for losses in self._losses.values():
+            losses.clear()
 
     def _score(self) -> EpochScore:
         hit, false, missed = self._counts.tolist()
@@ -167,7 +204,10 @@ class Learner(lightning.LightningModule):  # type: ignore[misc] # untyped
 
 
 class _Best(Callback):  # type: ignore[misc] # untyped
-    """Keeps the weights of the epoch with the best validation IoU; they travel in checkpoints."""
+    """Keeps the weights of the epoch with the best validation IoU; they travel in checkpoints.
+
+    A start competes: what is fine-tuned does no worse on its held-out windows than it did.
+    """
 
     def __init__(self, on_epoch: Callable[[EpochScore], None]) -> None:
         self._on_epoch = on_epoch
@@ -177,6 +217,10 @@ class _Best(Callback):  # type: ignore[misc] # untyped
     def on_validation_end(self, _trainer: object, learner: Learner) -> None:
         score = learner.scores[-1]
         self._on_epoch(score)
+        self.offer(score, learner)
+
+    def offer(self, score: EpochScore, learner: Learner) -> None:
+        """Keep the weights as they are now, if no others were as good."""
         if self.best is None or score.val_iou > self.best.val_iou:
             self.best = score
             self.state = {
@@ -231,6 +275,8 @@ def learn(
     best = _Best(on_epoch)
     checkpoint = folder / CHECKPOINT if folder else None
     found = checkpoint if checkpoint and checkpoint.exists() else None
+    if learner.has_start and found is None:
+        best.offer(learner.judged(), learner)
     with _quiet(), _interruptible():
         trainer = _trainer(params, best, folder)
         try:

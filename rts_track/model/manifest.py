@@ -9,14 +9,25 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from rts_track.domain import Kind, canonical_json, digest
 from rts_track.errors import InputError
 
-FORMAT_VERSION = 1
-"""Version of the manifest's format; bundles of a newer one are refused."""
+FORMAT_VERSION = 2
+"""Newest version of the manifest's format; bundles of a newer one are refused. What version 1 can
+say is written as version 1, and keeps its digest: version 2 has entries more, all with defaults."""
+
+Tta = Literal["none", "flips", "d4"]
+TTA: tuple[Tta, ...] = ("none", "flips", "d4")
+"""Test-time augmentations: none, the four flips, or all eight symmetries of the square."""
+
+MOST_KNOTS = 1_000
+"""Knots of a curve: more than a probability has steps as it is stored."""
+
+_LARGEST_WEIGHT = 1e6
 
 _LARGEST = sys.float_info.max
 """Whole numbers of JSON have no end; larger ones are no floating-point numbers."""
@@ -60,6 +71,18 @@ class Calibration:
     bias: float = 0.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threshold:
+    """The least probability of a slump's pixel in scenes of a sensor, in a region, or both.
+
+    `region` is written `<region_set>/<region_code>`; None: of any sensor, in any region.
+    """
+
+    sensor: str | None
+    region: str | None
+    threshold: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
     """A model with all that is needed to use it rightly.
@@ -82,6 +105,13 @@ class Bundle:
         training: summary of its training: names and plain values.
         weights_sha256: SHA-256 of the weights file, in hex.
         weights: the safetensors file, or its content.
+        weight: how much its probabilities count among those of an ensemble's members; more than 0.
+        curve: what makes the ensemble's mean probability a calibrated one: knots (p, q), p rising
+            and q not falling, linear between them and constant beyond. Empty: it stays as it is.
+        thresholds: where another threshold than `threshold` holds.
+        max_spread: footprints whose members disagree by more, on average, are left out; None: none.
+        tta: the test-time augmentation that is meant.
+        validation: what it was tuned on, and how it did: names and plain values.
     """
 
     name: str
@@ -101,6 +131,12 @@ class Bundle:
     training: Mapping[str, Any]
     weights_sha256: str
     weights: Path | bytes = field(repr=False, compare=False)
+    weight: float = 1.0
+    curve: tuple[tuple[float, float], ...] = ()
+    thresholds: tuple[Threshold, ...] = ()
+    max_spread: float | None = None
+    tta: Tta = "none"
+    validation: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def sha256(self) -> str:
@@ -114,9 +150,13 @@ class Bundle:
 
 
 def to_json(bundle: Bundle) -> dict[str, Any]:
-    """The manifest's content, in the order in which it is written."""
+    """The manifest's content, in the order in which it is written.
+
+    Entries of version 2 that are as they are by default are left out; without any it is version 1.
+    """
+    added = _added(bundle)
     return {
-        "format_version": FORMAT_VERSION,
+        "format_version": FORMAT_VERSION if added else 1,
         "name": bundle.name,
         "kind": bundle.kind,
         "architecture": {"name": bundle.architecture.name, **bundle.architecture.arguments},
@@ -138,7 +178,26 @@ def to_json(bundle: Bundle) -> dict[str, Any]:
         "citation": bundle.citation,
         "training": dict(bundle.training),
         "weights_sha256": bundle.weights_sha256,
+        **added,
     }
+
+
+def _added(bundle: Bundle) -> dict[str, Any]:
+    """The entries that version 2 added, but for those that are as they are by default."""
+    entries: dict[str, tuple[Any, Any]] = {
+        "weight": (bundle.weight, 1.0),
+        "curve": ([list(knot) for knot in bundle.curve], []),
+        "thresholds": ([_threshold_json(each) for each in bundle.thresholds], []),
+        "max_spread": (bundle.max_spread, None),
+        "tta": (bundle.tta, "none"),
+        "validation": (dict(bundle.validation), {}),
+    }
+    return {name: value for name, (value, default) in entries.items() if value != default}
+
+
+def _threshold_json(threshold: Threshold) -> dict[str, Any]:
+    where = {"sensor": threshold.sensor, "region": threshold.region}
+    return {**where, "threshold": threshold.threshold}
 
 
 def from_json(text: str, *, origin: str, weights: Path | bytes) -> Bundle:
@@ -155,7 +214,7 @@ def from_json(text: str, *, origin: str, weights: Path | bytes) -> Bundle:
         raise InputError(f"{origin}: no JSON ({error})") from error
     if not isinstance(content, dict):
         raise InputError(f"{origin}: no manifest of a bundle: it is no mapping")
-    _check_version(content.pop("format_version", None), origin)
+    version = _checked_version(content.pop("format_version", None), origin)
     entries = _Entries(content, origin)
     bundle = Bundle(
         name=entries.take("name", _name),
@@ -175,9 +234,23 @@ def from_json(text: str, *, origin: str, weights: Path | bytes) -> Bundle:
         training=entries.take("training", _mapping),
         weights_sha256=entries.take("weights_sha256", _sha256),
         weights=weights,
+        **(_taken_of_version_2(entries) if version > 1 else {}),
     )
     entries.refuse_rest()
     return bundle
+
+
+def _taken_of_version_2(entries: _Entries) -> dict[str, Any]:
+    """The entries that version 2 added, those that are there."""
+    readings: dict[str, _Reading] = {
+        "weight": _number(0.0, _LARGEST_WEIGHT, is_open=True),
+        "curve": _curve,
+        "thresholds": _thresholds,
+        "max_spread": _or_null(_number(0.0, 1.0)),
+        "tta": _one_of(*TTA),
+        "validation": _mapping,
+    }
+    return {name: entries.take(name, how) for name, how in readings.items() if name in entries}
 
 
 def check(bundle: Bundle) -> Bundle:
@@ -199,6 +272,9 @@ class _Entries:
         self._content = content
         self._origin = origin
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._content
+
     def take(self, key: str, reading: _Reading) -> Any:  # noqa: ANN401
         """The entry as `reading` has it; InputError where it is missing or off."""
         if key not in self._content:
@@ -216,7 +292,7 @@ class _Entries:
             raise InputError(f"{self._origin}: unknown entry {', '.join(sorted(self._content))}")
 
 
-def _check_version(version: object, origin: str) -> None:
+def _checked_version(version: object, origin: str) -> int:
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise InputError(f"{origin}: no manifest of a bundle: format_version is missing")
     if version > FORMAT_VERSION:
@@ -224,6 +300,7 @@ def _check_version(version: object, origin: str) -> None:
             f"{origin}: format_version {version!s:.20} is newer than {FORMAT_VERSION}, the newest"
             " that this rts-track reads: upgrade rts-track"
         )
+    return version
 
 
 def _refuse_constant(word: str) -> float:
@@ -321,6 +398,55 @@ def _input(value: object) -> Input:
     if read.low >= read.high:
         raise ValueError(f"low < high, {read.name} has {read.low:g} and {read.high:g}")
     return read
+
+
+def _curve(value: object) -> tuple[tuple[float, float], ...]:
+    if not isinstance(value, list) or len(value) == 1 or len(value) > MOST_KNOTS:
+        raise ValueError(f"a list of 2 to {MOST_KNOTS:,} knots, or none")
+    knots = tuple(_knot(each) for each in value)
+    for (p, q), (next_p, next_q) in pairwise(knots):
+        if p >= next_p or q > next_q:
+            raise ValueError(
+                f"rising knots, but ({p:g}, {q:g}) comes before ({next_p:g}, {next_q:g})"
+            )
+    return knots
+
+
+def _knot(value: object) -> tuple[float, float]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise ValueError("knots of two numbers")
+    p, q = (_number(0.0, 1.0)(each) for each in value)
+    return p, q
+
+
+def _thresholds(value: object) -> tuple[Threshold, ...]:
+    if not isinstance(value, list):
+        raise ValueError("a list of thresholds")
+    thresholds = tuple(_threshold(each) for each in value)
+    if len({(each.sensor, each.region) for each in thresholds}) < len(thresholds):
+        raise ValueError("one threshold for each sensor and region")
+    return thresholds
+
+
+def _threshold(value: object) -> Threshold:
+    content = _mapping(value)
+    if set(content) != {"sensor", "region", "threshold"}:
+        raise ValueError("thresholds with sensor, region and threshold")
+    read = Threshold(
+        sensor=_or_null(_name)(content["sensor"]),
+        region=_or_null(_region)(content["region"]),
+        threshold=_number(0.0, 1.0, is_open=True)(content["threshold"]),
+    )
+    if read.sensor is None and read.region is None:
+        raise ValueError("a sensor, a region or both for each of the thresholds")
+    return read
+
+
+def _region(value: object) -> str:
+    region_set, slash, code = _text(value).partition("/")
+    if not slash or not region_set.strip() or not code.strip():
+        raise ValueError("regions as set/code")
+    return _text(value)
 
 
 def _architecture(value: object) -> Architecture:

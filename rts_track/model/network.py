@@ -147,7 +147,20 @@ def torch_device(name: str | None) -> torch.device:
         raise UsageError(f"device {name!r} is unknown: cpu, cuda or cuda:0") from error
     if device.type == "cuda" and not torch.cuda.is_available():
         raise UsageError(f"device {name}: there is no CUDA device that torch could use")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(f"device {name}: the last one is cuda:{torch.cuda.device_count() - 1}")
     return device
+
+
+def torch_devices(names: Sequence[str]) -> tuple[str, ...]:
+    """The devices of these names; without any, every CUDA device, or the processor without one.
+
+    UsageError for a device that there is not.
+    """
+    if names:
+        return tuple(str(torch_device(name)) for name in names)
+    n_cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return tuple(f"cuda:{number}" for number in range(n_cuda)) or ("cpu",)
 
 
 def verify(bundle: Bundle) -> None:

@@ -6,30 +6,44 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from rts_track.errors import InputError, UsageError
+from rts_track.model import processor
 from rts_track.model.canvas import Canvas
-from rts_track.model.layers import Layers
-from rts_track.model.network import STRIDE_PX, Member, build_network, torch_device
+from rts_track.model.forward import EnsembleForward, Precision, normalise
+from rts_track.model.network import STRIDE_PX, torch_device
 from rts_track.progress import Item, Progress, silent
-from rts_track.raster.windows import plan_windows
+from rts_track.raster.windows import plan_even_windows, plan_windows
 
 if TYPE_CHECKING:
     from rts_track.model.bundle import Ensemble
+    from rts_track.model.layers import Layers
+    from rts_track.model.manifest import Tta
+    from rts_track.model.resident import ResidentPredictor
     from rts_track.raster.grid import Window
+    from rts_track.raster.raw import RawScene
 
-WINDOW_PX = 512
+MOST_WINDOW_PX = 1088
 OVERLAP_PX = 64
-"""Windows and their overlap: 1.3 times the scene is predicted. Larger windows redo less, and need
-more memory: about 1 GB at 512 px for a UNet++ with resnet18."""
+"""The longest side of a window, and how far neighbours overlap, unless others are asked for.
+
+A scene is divided evenly into windows of no more than that: 2048 px are 4 windows of 1056 px, so
+that 1.06 times the scene is predicted. Larger windows would redo little less and need more memory:
+with these, 2048 x 2048 px of ten layers through a UNet++ with resnet34 in float32 took 2.9 GB in
+all, of which 1.2 GB are the network's tensors (with resnet152, the hungriest that was tried, they
+are 1.7 GB). 10,000 x 10,000 px through a small network took 1.6 GB."""
+LEAST_WINDOW_PX = 256
+"""Where memory does not suffice for windows of our own choice, they are halved down to this."""
 
 CPU_BATCH, CUDA_BATCH = 1, 16
 """Windows at a time: a processor gains nothing from several."""
+
+Engine = Literal["windows", "resident"]
 
 _log = logging.getLogger(__name__)
 
@@ -39,25 +53,37 @@ class Prediction:
     """What an ensemble makes of a scene.
 
     Attributes:
-        probability: mean of the members' calibrated probabilities, bytes (H, W) as
-            `raster.probability` has them; 255 where the scene is not clear.
-        spread: their standard deviation, likewise; 0 everywhere of one member alone.
+        probability: mean of the members' calibrated probabilities by their weights, after the
+            ensemble's curve, bytes (H, W) as `raster.probability` has them; 255 where the scene
+            is not clear.
+        spread: their standard deviation by the same weights, likewise, which no curve changes;
+            0 everywhere of one member alone.
         n_windows: windows that cover the scene.
         n_skipped: those without a clear pixel, which were not predicted.
+        members: each member's probability, (members, H, W), likewise and before the curve, in the
+            order of the ensemble's bundles; None unless they were asked for.
     """
 
     probability: NDArray[np.uint8]
     spread: NDArray[np.uint8]
     n_windows: int
     n_skipped: int
+    members: NDArray[np.uint8] | None = None
 
 
 class Predictor:
-    """An ensemble's networks, loaded once for many scenes.
+    """An ensemble's networks, loaded once for many scenes; for one thread at a time.
 
     Each window is read once, with the layers of all members; each member normalises for itself.
     Its probabilities are blended over windows before mean and spread are taken, so that the
     spread is that of the members and not of windows.
+
+    Attributes:
+        ensemble: the bundles.
+        device: where is computed.
+        forward: the networks.
+        batch: windows at a time.
+        is_resident: whether scenes go to the device whole (`resident`), if they can be had so.
     """
 
     def __init__(
@@ -65,53 +91,111 @@ class Predictor:
         ensemble: Ensemble,
         *,
         device: str | None = None,
-        window_px: int = WINDOW_PX,
-        overlap_px: int = OVERLAP_PX,
+        window_px: int | None = None,
+        overlap_px: int | None = None,
         batch: int | None = None,
+        tta: Tta | None = None,
+        precision: Precision | None = None,
+        is_compiled: bool | None = None,
+        engine: Engine | None = None,
     ) -> None:
-        """Load the networks.
+        """Load the networks. What is None is chosen as the device asks for.
 
         Args:
             ensemble: the bundles.
             device: such as cpu or cuda:0; a CUDA device where there is one, unless said.
-            window_px: side of a window.
+            window_px: side of a window; on a processor, scenes are divided evenly into windows of
+                up to `MOST_WINDOW_PX`.
             overlap_px: how far neighbours overlap.
             batch: windows at a time; halved where memory does not suffice.
+            tta: test-time augmentation, as `EnsembleForward` has it; the ensemble's own.
+            precision: of the networks; bf16 on a CUDA device that has it, else float32.
+            is_compiled: whether torch compiles the networks; not, as that takes longer than most
+                scenes, and gains nothing on a processor.
+            engine: `resident`: the scene goes to the device whole and is prepared there;
+                `windows`: it is read window by window. The first on a CUDA device.
 
         Raises:
             InputError: a bundle's weights cannot be used.
-            UsageError: no such device, or windows that cannot be.
+            UsageError: no such device, precision, augmentation or engine, or windows that cannot
+                be.
         """
-        if not 0 <= overlap_px < window_px or (batch is not None and batch < 1):
-            raise UsageError(
-                f"windows of {window_px} px that overlap by {overlap_px} px, {batch} at a time:"
-                " the overlap must be smaller than the window, the batch 1 or more"
-            )
+        _check_windows(window_px, overlap_px, batch)
+        if engine not in (None, *get_args(Engine)):
+            raise UsageError(f"engine {engine!r} is unknown: {' or '.join(get_args(Engine))}")
         self.ensemble = ensemble
         self.device = torch_device(device)
-        self.window_px = window_px
-        self.overlap_px = overlap_px
-        self.batch = batch or (CUDA_BATCH if self.device.type == "cuda" else CPU_BATCH)
-        self.members = [
-            Member(bundle, build_network(bundle), ensemble.layers).to(self.device).eval()
-            for bundle in ensemble.bundles
-        ]
+        if self.device.type == "cpu":
+            processor.settle()
+        self.forward = EnsembleForward(
+            ensemble,
+            self.device,
+            precision=precision or _precision(self.device),
+            tta=ensemble.tta if tta is None else tta,
+            is_compiled=bool(is_compiled),
+        )
+        is_cuda = self.device.type == "cuda"
+        self.is_resident = engine == "resident" or (engine is None and is_cuda)
+        self.batch = batch or (CUDA_BATCH if is_cuda else CPU_BATCH)
+        self._window_px, self._most_px = window_px, MOST_WINDOW_PX
+        self._overlap_px = OVERLAP_PX if overlap_px is None else overlap_px
+        given = {"window_px": window_px, "overlap_px": overlap_px, "batch": batch}
+        self._resident = self._resident_predictor(given) if self.is_resident else None
 
-    def predict(self, stack: Layers, progress: Progress = silent) -> Prediction:
+    def predict(
+        self, stack: Layers, progress: Progress = silent, *, keeps_members: bool = False
+    ) -> Prediction:
         """What the ensemble makes of the scene.
 
         Args:
             stack: the scene's layers; more than the ensemble reads do no harm.
             progress: shown the windows as they go by.
+            keeps_members: whether each member's probabilities are wanted, too.
 
         Raises:
             InputError: a layer is missing, a member predicts what is no number, or memory does
                 not suffice for a single window.
         """
         channels = self._channels(stack)
-        shape = stack.grid.shape
-        windows = plan_windows(shape, self.window_px, self.overlap_px)
-        canvas = Canvas(shape, len(self.members), windows[0][2:], self.overlap_px)
+        if self._resident is not None and isinstance(stack, _Raw):
+            from rts_track.model.resident import TooLargeError
+
+            try:
+                return self._resident.predict(stack.raw(), progress, keeps_members=keeps_members)
+            except TooLargeError:
+                _log.warning(
+                    "%s has not the memory for all of the scene: it is read window by window",
+                    self.device,
+                )
+        while True:
+            try:
+                return self._by_windows(stack, channels, progress, keeps_members)
+            except _WindowTooLargeError as error:
+                self._take_smaller_windows(error)
+
+    def load(self, stack: Layers) -> bool:
+        """Whether a scene is on its way to the device already that is predicted soon.
+
+        To be called, by any thread, in the order of `predict`, with what that is given later.
+        `ResidentPredictor.load` says how many wait; whoever does not wait comes in its turn.
+        """
+        if self._resident is None or not isinstance(stack, _Raw):
+            return False
+        return self._resident.load(stack.raw())
+
+    def _by_windows(
+        self, stack: Layers, channels: Sequence[int], progress: Progress, keeps_members: bool
+    ) -> Prediction:
+        windows = self._windows(stack.grid.shape)
+        canvas = Canvas(
+            stack.grid.shape,
+            self.forward.n_members,
+            windows[0][2:],
+            self._overlap_px,
+            shares=self.ensemble.weights,
+            curve=self.ensemble.curve,
+            keeps_members=keeps_members,
+        )
         n_predicted = 0
         shown = progress(windows, label="windows", total=len(windows))
         for row, of_row in groupby(shown, key=lambda window: window.row):
@@ -128,7 +212,14 @@ class Predictor:
             spread=canvas.spread,
             n_windows=len(windows),
             n_skipped=len(windows) - n_predicted,
+            members=canvas.members,
         )
+
+    def _windows(self, shape: tuple[int, int]) -> list[Window]:
+        """The windows that cover a scene: of the size asked for, or else dividing it evenly."""
+        if self._window_px is not None:
+            return plan_windows(shape, self._window_px, self._overlap_px)
+        return plan_even_windows(shape, self._most_px, self._overlap_px, STRIDE_PX)
 
     def _channels(self, stack: Layers) -> list[int]:
         """Where in the stack the ensemble's layers are."""
@@ -155,30 +246,63 @@ class Predictor:
             n_done += len(part)
         return np.concatenate(made)
 
+    @torch.inference_mode()
     def _forward(self, layers: NDArray[np.float32]) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            given = torch.from_numpy(layers).to(self.device)
-            made = torch.stack([member(given) for member in self.members], dim=1)
-            are_numbers = torch.isfinite(made).flatten(2).all(dim=2).all(dim=0)
-            for member, is_number in zip(self.members, are_numbers.tolist(), strict=True):
-                if not is_number:
-                    raise InputError(f"bundle {member.name} predicts what is no number")
-            found: NDArray[np.float32] = made.cpu().numpy()
+        given = torch.from_numpy(layers).to(self.device)
+        made = self.forward(normalise(given, self.ensemble.layers, self.forward.channels))
+        self.forward.check()  # the canvas makes bytes of rows long before the scene's end
+        found: NDArray[np.float32] = made.cpu().numpy()
         return found
 
     def _take_smaller_batches(self, error: BaseException, n_windows: int) -> None:
         """Halve the batch for lack of memory, from now on; the error if it was another one."""
-        if not _is_lack_of_memory(error):
+        if not is_lack_of_memory(error):
             raise error
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         if n_windows == 1:
-            raise InputError(
-                f"memory does not suffice for one window of {self.window_px} px on"
-                f" {self.device}: take smaller windows"
-            ) from error
+            raise _WindowTooLargeError from error
         self.batch = n_windows // 2
         _log.warning("memory does not suffice: %d windows at a time from now on", self.batch)
+
+    def _take_smaller_windows(self, error: _WindowTooLargeError) -> None:
+        """Halve the windows for lack of memory, from now on; InputError if they must be so large.
+
+        The scene is begun anew with them.
+        """
+        least_px = max(LEAST_WINDOW_PX, self._overlap_px + STRIDE_PX)
+        if self._window_px is not None or self._most_px // 2 < least_px:
+            raise InputError(
+                f"memory does not suffice for one window of {self._window_px or self._most_px} px"
+                f" on {self.device}: take smaller windows, or a larger machine"
+            ) from error
+        self._most_px = self._most_px // 2 // STRIDE_PX * STRIDE_PX
+        _log.warning("memory does not suffice: windows of %d px from now on", self._most_px)
+
+    def _resident_predictor(self, given: dict[str, int | None]) -> ResidentPredictor:
+        from rts_track.model.resident import ResidentPredictor
+
+        options = {name: value for name, value in given.items() if value is not None}
+        return ResidentPredictor(self.ensemble, self.forward, **options)
+
+
+def is_lack_of_memory(error: BaseException) -> bool:
+    """Whether memory did not suffice; torch says so of the processor's in a plain RuntimeError."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    said = str(error)
+    return "can't allocate memory" in said or "not enough memory" in said
+
+
+class _WindowTooLargeError(Exception):
+    """Memory does not suffice for one window."""
+
+
+@runtime_checkable
+class _Raw(Protocol):
+    """A scene that can be had as its files hold it."""
+
+    def raw(self) -> RawScene: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +312,23 @@ class _Read:
     window: Window
     layers: NDArray[np.float32]
     is_clear: NDArray[np.bool_]
+
+
+def _check_windows(window_px: int | None, overlap_px: int | None, batch: int | None) -> None:
+    """UsageError for windows that cannot be."""
+    side_px = MOST_WINDOW_PX if window_px is None else window_px
+    shared_px = OVERLAP_PX if overlap_px is None else overlap_px
+    if not 0 <= shared_px < side_px or (batch is not None and batch < 1):
+        raise UsageError(
+            f"windows of {side_px} px that overlap by {shared_px} px,"
+            f" {'some' if batch is None else batch} at a time: the overlap must be smaller than"
+            " the window, the batch 1 or more"
+        )
+
+
+def _precision(device: torch.device) -> Precision:
+    is_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bf16" if is_bf16 else "float32"
 
 
 def _clear_windows(
@@ -219,11 +360,3 @@ def _padded(layers: NDArray[np.float32]) -> NDArray[np.float32]:
     height, width = layers.shape[2:]
     more = ((0, 0), (0, 0), (0, -height % STRIDE_PX), (0, -width % STRIDE_PX))
     return np.pad(layers, more, mode="symmetric")
-
-
-def _is_lack_of_memory(error: BaseException) -> bool:
-    """Whether memory did not suffice; torch says so of the processor's in a plain RuntimeError."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    said = str(error)
-    return "can't allocate memory" in said or "not enough memory" in said

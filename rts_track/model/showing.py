@@ -18,10 +18,11 @@ def bundle_lines(bundle: Bundle) -> Iterator[str]:
     yield f"  {'inputs':<12} {len(bundle.inputs)}, in this order, {bundle.fill:g} where unknown"
     for each in bundle.inputs:
         yield f"    {each.name:<20} {each.low:g} to {each.high:g}"
-    if bundle.training:
-        yield "  training"
-    for name, value in bundle.training.items():
-        yield f"    {name:<20} {value if isinstance(value, str) else json.dumps(value)}"
+    for title, facts in (("training", bundle.training), ("validation", bundle.validation)):
+        if facts:
+            yield f"  {title}"
+        for name, value in facts.items():
+            yield f"    {name:<20} {value if isinstance(value, str) else json.dumps(value)}"
 
 
 def _facts(bundle: Bundle) -> dict[str, str]:
@@ -43,4 +44,22 @@ def _facts(bundle: Bundle) -> dict[str, str]:
         "licence": bundle.licence,
         "citation": bundle.citation or "none",
         "weights": bundle.weights_sha256,
+        **_tuned(bundle),
     }
+
+
+def _tuned(bundle: Bundle) -> dict[str, str]:
+    """What tuning has set, and is not as it is by default."""
+    facts: dict[str, str] = {}
+    if bundle.weight != 1.0:
+        facts["weight"] = f"{bundle.weight:g} among the members"
+    if bundle.curve:
+        facts["curve"] = f"{len(bundle.curve)} knots calibrate the mean"
+    for each in bundle.thresholds:
+        where = " ".join(name for name in (each.sensor, each.region) if name)
+        facts[f"threshold {where}"] = f"{each.threshold:g}"
+    if bundle.max_spread is not None:
+        facts["spread"] = f"at most {bundle.max_spread:g}"
+    if bundle.tta != "none":
+        facts["augmentation"] = f"{bundle.tta}, when it predicts"
+    return facts

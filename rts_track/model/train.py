@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 import rts_track
-from rts_track.errors import InputError
+from rts_track.errors import InputError, UsageError
 from rts_track.model.bundle import ensemble_of, read_bundle, write_bundle
 from rts_track.model.calibrate import Judged, best_threshold, fit_calibration, object_recall
 from rts_track.model.epochs import validation_loader
@@ -37,10 +38,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """One member's training: which windows it learns from, and where it writes."""
+    """One member's training: which windows it learns from, how scaled, and where it writes."""
 
     name: str
     seed: int
+    start: Bundle | None
+    inputs: tuple[Input, ...]
+    fill: float
     fold: int
     parts: Split
     folder: Path | None
@@ -56,7 +60,8 @@ def train_ensemble(
     """The members of an ensemble, trained one after the other; bundles that go together.
 
     Each learns from all regions but those of its fold, on which it is then calibrated; threshold
-    and recall are common, and of all members' held-out windows.
+    and recall are common, and of all members' held-out windows. A start that no epoch bettered on
+    them remains as it was; of members that would be one network, the first is left.
 
     Args:
         windows: what to learn from.
@@ -66,14 +71,17 @@ def train_ensemble(
         on_epoch: told of each epoch.
 
     Raises:
-        UsageError: parameters that cannot be.
+        UsageError: parameters that cannot be, or a start that reads other layers.
         InputError: too few regions with slumps to hold one out, or a network that cannot be.
     """
     params.check()
-    inputs = inputs_of(windows.names, windows.layers)
-    drafts, judged = [], []
+    drafts: list[Bundle] = []
+    judged: list[Judged] = []
     for training in _trainings(windows, params, folder):
-        draft = _draft(windows, inputs, params, training, on_epoch)
+        draft = _draft(windows, params, training, on_epoch)
+        if any(each.weights_sha256 == draft.weights_sha256 for each in drafts):
+            _log.info("%s: left out, its start is a member already", draft.name)
+            continue
         made, seen = _calibrated(draft, windows, training.parts.validation, params)
         drafts.append(made)
         judged.append(seen)
@@ -90,6 +98,7 @@ def _trainings(
     chance = np.random.default_rng([params.seed])
     fold_of = folds(windows, params.n_folds, chance)
     full = sorted(set(fold_of.values()))
+    by_chance = () if params.start else inputs_of(windows.names, windows.layers)
     trainings = []
     for member in range(params.members):
         fold = full[member % len(full)]
@@ -101,10 +110,14 @@ def _trainings(
                 f"{name}: every window overlaps a held-out one; take smaller windows, larger"
                 " blocks, or more scenes"
             )
+        start = params.start_of(member)
         trainings.append(
             Training(
                 name=name,
                 seed=params.seed + member,
+                start=start,
+                inputs=_inputs_of_start(start, windows) if start else by_chance,
+                fill=start.fill if start else params.fill,
                 fold=fold,
                 parts=parts,
                 folder=folder / name if folder else None,
@@ -113,9 +126,18 @@ def _trainings(
     return trainings
 
 
+def _inputs_of_start(start: Bundle, windows: TrainingWindows) -> tuple[Input, ...]:
+    """The inputs of a start; UsageError where the windows hold other layers."""
+    if start.layers != windows.names:
+        raise UsageError(
+            f"start {start.name} reads {', '.join(start.layers)}; the windows hold"
+            f" {', '.join(windows.names)}"
+        )
+    return start.inputs
+
+
 def _draft(
     windows: TrainingWindows,
-    inputs: tuple[Input, ...],
     params: TrainParams,
     training: Training,
     on_epoch: OnEpoch,
@@ -124,14 +146,16 @@ def _draft(
     done = training.folder / "trained" if training.folder else None
     if done is not None and (done / training.name).exists():
         return read_bundle(done / training.name)
-    learner = Learner(windows, training.parts, inputs, params, training.seed)
+    learner = Learner(
+        windows, training.parts, training.inputs, params, training.seed, training.start
+    )
     learned = learn(
         learner,
         params,
         folder=training.folder,
         on_epoch=lambda score: on_epoch(training.name, score),
     )
-    bundle = _bundle(windows, inputs, params, training, learned)
+    bundle = _bundle(windows, params, training, learned)
     _log.info("%s: trained, best epoch %d", training.name, learned.best.epoch)
     if done is not None:
         write_bundle(bundle, done)
@@ -140,7 +164,6 @@ def _draft(
 
 def _bundle(
     windows: TrainingWindows,
-    inputs: tuple[Input, ...],
     params: TrainParams,
     training: Training,
     learned: Learned,
@@ -149,9 +172,9 @@ def _bundle(
     coarsest_m = windows.gsd_range_m[1]
     return Bundle(
         name=training.name,
-        architecture=params.architecture,
-        inputs=inputs,
-        fill=params.fill,
+        architecture=params.network,
+        inputs=training.inputs,
+        fill=training.fill,
         sensors=windows.sensors,
         gsd_range_m=windows.gsd_range_m,
         threshold=0.5,
@@ -192,7 +215,7 @@ def _summary(
         "slump_px_frac": round(float(slump_px.sum()) / (len(slump_px) * size_px), 5),
         "n_epochs": learned.n_epochs,
         "best_epoch": best.epoch,
-        "train_loss": round(best.train_loss, 5),
+        "train_loss": None if math.isnan(best.train_loss) else round(best.train_loss, 5),
         "val_loss": round(best.val_loss, 5),
         "val_iou": round(best.val_iou, 4),
         "val_f1": round(best.val_f1, 4),
@@ -200,9 +223,22 @@ def _summary(
         "seed": training.seed,
         "fold": training.fold,
         "inputs_sha256": windows.inputs_sha256,
+        **_summary_of_start(training.start, params),
         "rts_track": rts_track.__version__,
         "torch": str(torch.__version__),
         "segmentation_models_pytorch": str(smp.__version__),
+    }
+
+
+def _summary_of_start(start: Bundle | None, params: TrainParams) -> dict[str, Any]:
+    """What a bundle says of the one whose weights it started from; nothing where there is none."""
+    if start is None:
+        return {}
+    return {
+        "start": start.name,
+        "start_sha256": start.sha256,
+        "statistics": params.statistics,
+        "learning_rate": params.largest_rate,
     }
 
 

@@ -7,7 +7,7 @@ one object is one row, and its statistics are those of exactly its pixels.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -59,12 +59,15 @@ class ExtractParams:
         smooth_m: how far outlines may move to be smooth; 0 leaves them along the pixels' sides.
         delineation_sigma_m: how far outlines lie off as a whole: smoothing changes no area by more
             than perimeter times this. None: half a pixel.
+        max_spread: footprints over whose pixels the members' spread is larger than that in the
+            mean are left out; None: none are, nor without a spread.
     """
 
     threshold: float
     min_area_m2: float
     smooth_m: float = 0.0
     delineation_sigma_m: float | None = None
+    max_spread: float | None = None
 
     def __post_init__(self) -> None:
         """ValueError for values out of range."""
@@ -72,6 +75,18 @@ class ExtractParams:
             raise ValueError(f"threshold {self.threshold}: expected more than 0, at most 1")
         if self.min_area_m2 < 0.0 or self.smooth_m < 0.0:
             raise ValueError("neither a minimum area nor smoothing can be negative")
+        if self.max_spread is not None and not 0.0 <= self.max_spread <= 1.0:
+            raise ValueError(f"max_spread {self.max_spread}: expected 0 to 1")
+
+    def recorded(self) -> dict[str, float | None]:
+        """The parameters by their names, as ids and runs hold them.
+
+        What came after ids had been given is left out where it changes nothing: they stay.
+        """
+        held: dict[str, float | None] = asdict(self)
+        if self.max_spread is None:
+            del held["max_spread"]
+        return held
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +122,7 @@ def extract(
         probability: (H, W) bytes as `raster.probability` has them; 255 was not looked at.
         spread: (H, W) bytes of the members' spread, or None.
         grid: where the pixels lie.
-        params: threshold, least area, smoothing.
+        params: threshold, least area, largest spread, smoothing.
 
     Raises:
         InputError: the probabilities are noise, from pixel to pixel on this or that side of the
@@ -120,9 +135,10 @@ def extract(
     _check_is_no_noise(is_object)
     labels, n_objects = label(is_object, _EVERY_NEIGHBOUR, output=np.int32)
     sums = _sums(probability, spread, labels, int(n_objects))
-    is_large = sums.n_px * grid.gsd_m**2 >= params.min_area_m2 * _LEAST_SHARE
-    if not is_large[1:].all():
-        _drop(labels, ~is_large)
+    is_meant = sums.n_px * grid.gsd_m**2 >= params.min_area_m2 * _LEAST_SHARE
+    is_meant &= ~_is_disputed(sums, params.max_spread)
+    if not is_meant[1:].all():
+        _drop(labels, ~is_meant)
     values, polygons = pixel_polygons(labels, _occupied(is_object))
     geometry = metric_polygons(polygons, grid)
     is_kept = shapely.area(geometry) >= params.min_area_m2
@@ -209,6 +225,14 @@ def _sums(
         if spread is not None:
             sums.spread[:] += np.bincount(owner, spread[rows].ravel()[at], minlength=size)
     return sums
+
+
+def _is_disputed(sums: _Sums, max_spread: float | None) -> NDArray[np.bool_]:
+    """Per label whether the members' spread is too large, in the mean of its pixels."""
+    if max_spread is None:
+        return np.zeros(len(sums.n_px), dtype=bool)
+    mean: NDArray[np.float64] = sums.spread / np.maximum(sums.n_px, 1) / STEPS
+    return mean > max_spread
 
 
 def _strips(shape: tuple[int, int]) -> Iterator[slice]:

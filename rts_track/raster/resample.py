@@ -45,7 +45,7 @@ def on_grid(values: NDArray[np.float32], has: Grid, wanted: Grid) -> NDArray[np.
         NaN where a pixel's centre lies in nothing known.
     """
     carried = np.full((len(values), *wanted.shape), np.nan, dtype=np.float32)
-    dst_per_src = min(1.0, 1.0 / _pixels_per_pixel(has, wanted))
+    dst_per_src = min(1.0, 1.0 / pixels_per_pixel(has, wanted))
     reproject(
         values,
         carried,
@@ -106,7 +106,7 @@ def _window(grid: Grid, bounds: Bounds, margin: float) -> Window:
     return grid.clipped(Window(row, col, *size))
 
 
-def _pixels_per_pixel(has: Grid, wanted: Grid) -> float:
+def pixels_per_pixel(has: Grid, wanted: Grid) -> float:
     """About how many pixels of the one grid are a pixel of the other, along a side.
 
     As told at two places, since one of them may lie at 180 degrees, where longitudes jump.

@@ -23,9 +23,10 @@ LARGEST_RADIUS_PX = 500
 LOWEST_M, HIGHEST_M = -1000.0, 9000.0
 """No ground lies below or above: such values are no elevations."""
 
-_COUNT_BITS = 20
-_COUNTS = (1 << _COUNT_BITS) - 1
-_STEPS_PER_M = 1024.0
+COUNT_BITS = 20
+"""Elevation and count are summed as one number, the count in its lowest bits."""
+_COUNTS = (1 << COUNT_BITS) - 1
+STEPS_PER_M = 1024.0
 """Elevations are summed in steps of about a millimetre: whole numbers, exact in any order."""
 
 
@@ -57,7 +58,7 @@ def relative_elevation(
         raise ValueError(f"a disc of {radius_m} m is not 0 to {LARGEST_RADIUS_PX} pixels wide")
     known_m = np.ascontiguousarray(elevation_m, dtype=np.float32)
     relative = np.empty_like(known_m)
-    if not _above_disc_mean(known_m, _disc(radius_m / gsd_m), relative):
+    if not _above_disc_mean(known_m, disc_half_px(radius_m / gsd_m), relative):
         raise ValueError(f"an elevation is not within {LOWEST_M:.0f} to {HIGHEST_M:.0f} m")
     return relative
 
@@ -90,7 +91,7 @@ def slope_deg(elevation_m: NDArray[np.float32], gsd_m: float) -> NDArray[np.floa
     return np.asarray(np.degrees(np.arctan(steepness, out=steepness), out=steepness))
 
 
-def _disc(radius_px: float) -> NDArray[np.int64]:
+def disc_half_px(radius_px: float) -> NDArray[np.int64]:
     """How far the disc reaches to either side in each of its rows, in pixels."""
     reach = disc_margin_px(1.0, radius_px)
     rows = np.arange(-reach, reach + 1)
@@ -127,7 +128,7 @@ def _above_disc_mean(
         centre, above = elevation_m[row - reach], relative[row - reach]
         for col in range(width):
             count = total[col] & _COUNTS
-            mean_m = (total[col] >> _COUNT_BITS) / (count * _STEPS_PER_M) + LOWEST_M
+            mean_m = (total[col] >> COUNT_BITS) / (count * STEPS_PER_M) + LOWEST_M
             above[col] = centre[col] - mean_m if centre[col] == centre[col] else np.nan
     return True
 
@@ -142,8 +143,8 @@ def _add_up(elevation_m: NDArray[np.float32], reach: int, running: NDArray[np.in
         if value == value:
             if not LOWEST_M <= value <= HIGHEST_M:
                 return False
-            steps = int(np.rint((value - LOWEST_M) * _STEPS_PER_M))
-            so_far += (steps << _COUNT_BITS) + 1
+            steps = int(np.rint((value - LOWEST_M) * STEPS_PER_M))
+            so_far += (steps << COUNT_BITS) + 1
         running[reach + col + 1] = so_far
     running[reach + width + 1 :] = so_far
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,6 +32,29 @@ def plan_windows(shape: tuple[int, int], size_px: int, overlap_px: int) -> list[
     return [Window(row, col, height, width) for row in rows for col in cols]
 
 
+def plan_even_windows(
+    shape: tuple[int, int], most_px: int, overlap_px: int, step_px: int = 1
+) -> list[Window]:
+    """Windows of one size, as few as can be, that divide a raster evenly, row by row.
+
+    In place of one size for all rasters, whose last windows of a row and a column mostly repeat
+    what others cover, they are as large as their number asks for. Height and width may differ.
+    None reaches beyond the raster.
+
+    Args:
+        shape: height and width of the raster, 1 or more.
+        most_px: the longest side of a window; a multiple of `step_px`.
+        overlap_px: how far neighbours overlap at least; less than `most_px`.
+        step_px: sides are multiples of this, unless the raster is no longer than a window.
+    """
+    if min(shape) < 1 or not 0 <= overlap_px < most_px or most_px % step_px:
+        raise ValueError(f"no windows of {most_px} px with {overlap_px} px overlap in {shape}")
+    (height, rows), (width, cols) = (
+        _even_starts(length, most_px, overlap_px, step_px) for length in shape
+    )
+    return [Window(row, col, height, width) for row in rows for col in cols]
+
+
 def blend_ramp(size_px: int, overlap_px: int) -> NDArray[np.float32]:
     """Weights along a side of a window: they rise over the overlap, are 1, and fall.
 
@@ -52,3 +76,12 @@ def blend_weights(size_px: int, overlap_px: int) -> NDArray[np.float32]:
 def _starts(length: int, size_px: int, step_px: int) -> list[int]:
     last = max(length - size_px, 0)
     return [*range(0, last, step_px), last]
+
+
+def _even_starts(length: int, most_px: int, overlap_px: int, step_px: int) -> tuple[int, list[int]]:
+    """The windows' size along a side, and where each begins."""
+    if length <= most_px:
+        return length, [0]
+    n = math.ceil((length - overlap_px) / (most_px - overlap_px))
+    size = math.ceil((length + (n - 1) * overlap_px) / (n * step_px)) * step_px
+    return size, [round(number * (length - size) / (n - 1)) for number in range(n)]

@@ -78,6 +78,7 @@ def cog_bytes(
             compress="DEFLATE",
             predictor="NO",
             overview_resampling="average",
+            num_threads="ALL_CPUS",
         ) as dataset:
             for at, (name, values) in enumerate(bands.items(), start=1):
                 dataset.write(values, at)

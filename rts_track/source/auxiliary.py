@@ -9,8 +9,8 @@ doi 10.1016/j.rse.2016.03.038). Both are carried to a scene's grid once, and kep
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ import numpy as np
 
 from rts_track.domain import digest
 from rts_track.errors import InputError
+from rts_track.raster.raw import LARGEST_TREND, STEPS, TERRAIN, TREND
 from rts_track.raster.terrain import RADIUS_M, disc_margin_px, relative_elevation, slope_deg
 from rts_track.source.closing import Closing
 from rts_track.source.layer_file import LayerFile, write_layers
@@ -29,23 +30,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rts_track.raster.grid import Grid, Window
+    from rts_track.raster.raw import RawRaster
     from rts_track.source.mosaic import Piece
 
     Make = Callable[[Mosaic, Grid], NDArray[np.float32]]
+    Clean = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
-TERRAIN = ("relative_elevation", "slope")
-TREND = ("tc_brightness", "tc_greenness", "tc_wetness")
+__all__ = ["TERRAIN", "TREND", "Auxiliary", "AuxiliaryLayers", "RawLayers", "what_gives"]
+
 LOWEST_M, HIGHEST_M = -100.0, 3000.0
 """Elevations beyond these are errors of stereo matching; no thaw slump lies there."""
 
 _MAKING = 1
 """Counts up when layers come out otherwise than before, so that kept ones are made anew."""
-_TERRAIN_STEPS = (0.02, 0.01)
-"""Layers are kept as whole multiples of these: 2 cm, finer than any elevation model's noise; 0.01
-degrees..."""
-_TREND_STEPS = (0.01, 0.01, 0.01)
-"""... and a hundredth of the bytes that the trends came in."""
-_LARGEST_BYTE = 255.0
+MOST_RAW_BYTES = 2_000_000_000
+"""Elevations and trends around a scene that take more memory than this are not handed over as
+they are: elevations of 2 m around a scene of 100 km take ten times as much."""
 
 _log = logging.getLogger(__name__)
 
@@ -86,21 +86,42 @@ class LayerGroup:
         names: the layers.
         path: the file or folder that the user gave.
         pieces: its files that meet the grid, in the order in which they count.
-        steps: each layer is kept in multiples of its step.
+        n_bands: bands of the files that count.
+        clean: what is known of values as read, (n_bands, h, w): NaN for all that is not.
         make: the layers' values on a grid, (names, height, width), from the mosaic of the files.
     """
 
     names: tuple[str, ...]
     path: Path
     pieces: tuple[Piece, ...]
-    steps: tuple[float, ...]
+    n_bands: int
+    clean: Clean
     make: Make
+
+    @property
+    def steps(self) -> tuple[float, ...]:
+        """Each layer is kept in multiples of its step."""
+        return tuple(STEPS[name] for name in self.names)
+
+    def reach(self, grid: Grid) -> Grid:
+        """The grid with the margin around it that its layers are told by."""
+        return grid.grown(_margin_px(grid)) if self.names == TERRAIN else grid
 
     def version(self, grid: Grid) -> str:
         """A digest of all that the layers on that grid depend on."""
         files = [(piece.path.name, piece.size, piece.modified_ns) for piece in self.pieces]
         params = (_MAKING, RADIUS_M, LOWEST_M, HIGHEST_M, self.steps)
         return digest(self.names, params, files, grid.shape, tuple(grid.transform)[:6], grid.crs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawLayers:
+    """What auxiliary layers are made of, as a `RawScene` has it, which see."""
+
+    elevation: tuple[RawRaster, ...] = ()
+    trend: tuple[RawRaster, ...] = ()
+    made: Mapping[str, tuple[NDArray[np.int16], float]] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
 
 
 class AuxiliaryLayers(Closing):
@@ -154,6 +175,48 @@ class AuxiliaryLayers(Closing):
                 values[own] = self._read(group, bands, window)
         return values
 
+    def raw(self) -> RawLayers:
+        """What all the layers are made of: those that are kept, else the files around the grid.
+
+        Layers whose files take more memory than MOST_RAW_BYTES are made here.
+
+        Raises:
+            InputError: as of `read`.
+        """
+        made: dict[str, tuple[NDArray[np.int16], float]] = {}
+        pieces: dict[str, tuple[RawRaster, ...]] = {"elevation": (), "trend": ()}
+        origins: dict[str, str] = {}
+        for group in self._groups:
+            steps = self._steps(group)
+            if steps is not None:
+                made |= zip(group.names, steps, strict=True)
+                continue
+            what = "elevation" if group.names == TERRAIN else "trend"
+            origins[what] = str(group.path)
+            with Mosaic(group.pieces) as mosaic:
+                reach = group.reach(self._grid)
+                pieces[what] = mosaic.raw(reach, group.n_bands, group.clean)
+            if not pieces[what]:
+                raise _holes(group)
+        return RawLayers(made=made, origins=origins, **pieces)
+
+    def _steps(self, group: LayerGroup) -> list[tuple[NDArray[np.int16], float]] | None:
+        """The group's layers, as they are kept; None where files around the grid tell them."""
+        is_kept = self._cache is not None and self._file(group).is_file()
+        if not is_kept and self._raw_bytes(group) <= MOST_RAW_BYTES:
+            return None
+        steps = self._opened(group).steps()
+        if steps is None:
+            self._files.pop(group.names).discard()
+            steps = self._opened(group).steps()
+        if steps is None:
+            raise self._unreadable(group)
+        return steps
+
+    def _raw_bytes(self, group: LayerGroup) -> int:
+        with Mosaic(group.pieces) as mosaic:
+            return mosaic.raw_bytes(group.reach(self._grid), group.n_bands)
+
     def _read(self, group: LayerGroup, bands: Sequence[int], window: Window) -> NDArray[np.float32]:
         """Some of the group's layers; those that were kept and cannot be read are made anew."""
         values = self._opened(group).read(bands, window)
@@ -161,8 +224,11 @@ class AuxiliaryLayers(Closing):
             self._files.pop(group.names).discard()
             values = self._opened(group).read(bands, window)
         if values is None:
-            raise InputError(f"{self._file(group)}: written, but not readable; is the disk well?")
+            raise self._unreadable(group)
         return values
+
+    def _unreadable(self, group: LayerGroup) -> InputError:
+        return InputError(f"{self._file(group)}: written, but not readable; is the disk well?")
 
     def _opened(self, group: LayerGroup) -> LayerFile:
         """The group's layers on the grid, made where none are kept."""
@@ -183,7 +249,7 @@ class AuxiliaryLayers(Closing):
                 make=lambda part: group.make(mosaic, part),
             )
         if not is_known:
-            raise InputError(f"{group.path}: it has nothing but holes where the scene lies")
+            raise _holes(group)
         _log.info("%s: %s made of %d files", file.name, ", ".join(group.names), len(group.pieces))
         return LayerFile(path=file, grid=self._grid, dataset=open_raster(file))
 
@@ -193,6 +259,10 @@ class AuxiliaryLayers(Closing):
             self._folder = TemporaryDirectory(prefix="rts-track-")
         folder = self._cache or Path(self._folder.name if self._folder else ".")
         return folder / f"{group.names[0]}-{group.version(self._grid)[:24]}.tif"
+
+
+def _holes(group: LayerGroup) -> InputError:
+    return InputError(f"{group.path}: it has nothing but holes where the scene lies")
 
 
 def what_gives(name: str) -> str | None:
@@ -209,7 +279,8 @@ def _groups(auxiliary: Auxiliary, grid: Grid) -> list[LayerGroup]:
                 names=TERRAIN,
                 path=auxiliary.dem,
                 pieces=pieces,
-                steps=_TERRAIN_STEPS,
+                n_bands=1,
+                clean=_ground,
                 make=_terrain,
             )
         )
@@ -217,7 +288,12 @@ def _groups(auxiliary: Auxiliary, grid: Grid) -> list[LayerGroup]:
         pieces = _meeting(auxiliary.trend, grid, "trends", n_bands=len(TREND), dtype="uint8")
         groups.append(
             LayerGroup(
-                names=TREND, path=auxiliary.trend, pieces=pieces, steps=_TREND_STEPS, make=_trend
+                names=TREND,
+                path=auxiliary.trend,
+                pieces=pieces,
+                n_bands=len(TREND),
+                clean=_told,
+                make=_trend,
             )
         )
     return groups
@@ -241,14 +317,19 @@ def _meeting(
 
 def _terrain(mosaic: Mosaic, grid: Grid) -> NDArray[np.float32]:
     """Relative elevation and slope, told by what lies around the grid, too."""
-    margin = max(disc_margin_px(grid.gsd_m), 1)
+    margin = _margin_px(grid)
     elevation_m = mosaic.on_grid(grid.grown(margin), 1, _ground)[0]
     layers = [relative_elevation(elevation_m, grid.gsd_m), slope_deg(elevation_m, grid.gsd_m)]
     return np.stack(layers)[:, margin:-margin, margin:-margin]
 
 
+def _margin_px(grid: Grid) -> int:
+    """How far around a grid its relative elevation and slope are told by."""
+    return max(disc_margin_px(grid.gsd_m), 1)
+
+
 def _trend(mosaic: Mosaic, grid: Grid) -> NDArray[np.float32]:
-    return np.clip(mosaic.on_grid(grid, len(TREND), _told), 0.0, _LARGEST_BYTE)
+    return np.clip(mosaic.on_grid(grid, len(TREND), _told), 0.0, LARGEST_TREND)
 
 
 def _ground(elevation_m: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -15,6 +15,7 @@ from rasterio.errors import RasterioError
 
 from rts_track.errors import InputError
 from rts_track.raster.grid import Window
+from rts_track.raster.raw import MOST_STEPS, UNKNOWN
 from rts_track.source.rasters import open_raster, raster_file
 
 if TYPE_CHECKING:
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
 BLOCK_PX = 256
 """Side of a block of the file."""
-
-_UNKNOWN = -32768
-_LARGEST = 32767
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +62,21 @@ class LayerFile:
             return None
         steps = np.array([self.dataset.scales[band] for band in bands], dtype=np.float32)
         known = stored.astype(np.float32) * steps[:, None, None]
-        known[stored == _UNKNOWN] = np.nan
+        known[stored == UNKNOWN] = np.nan
         within = Window(inside.row - window.row, inside.col - window.col, *inside[2:])
         values[(slice(None), *within.slices)] = known
         return values
+
+    def steps(self) -> list[tuple[NDArray[np.int16], float]] | None:
+        """All bands as they are kept, (H, W), each with its step; None: not readable.
+
+        UNKNOWN is unknown.
+        """
+        try:
+            stored = self.dataset.read()
+        except RasterioError:
+            return None
+        return list(zip(stored, self.dataset.scales, strict=True))
 
     def close(self) -> None:
         """Close the file."""
@@ -94,8 +103,8 @@ def write_layers(
     Args:
         path: the file; its folder is made where it is missing.
         grid: the grid they are on.
-        steps: for each layer, of what its values are kept as multiples; beyond 32767 of them they
-            are cut off.
+        steps: for each layer, of what its values are kept as multiples; beyond MOST_STEPS of them
+            they are cut off.
         tile_px: side of a part, a multiple of BLOCK_PX: blocks are compressed once.
         make: the values of a part of the grid, (layers, height, width); NaN: unknown.
 
@@ -134,8 +143,8 @@ def _write(
             values = make(grid.part(part))
             is_nan = np.isnan(values)
             is_known |= not is_nan.all()
-            counted = np.clip(np.rint(values / step), -_LARGEST, _LARGEST)
-            counted[is_nan] = _UNKNOWN
+            counted = np.clip(np.rint(values / step), -MOST_STEPS, MOST_STEPS)
+            counted[is_nan] = UNKNOWN
             dataset.write(
                 counted.astype(np.int16),
                 window=rasterio.windows.Window(part.col, part.row, part.width, part.height),
@@ -147,7 +156,7 @@ def _profile(grid: Grid, n_layers: int) -> dict[str, object]:
     return {
         "driver": "GTiff",
         "dtype": "int16",
-        "nodata": _UNKNOWN,
+        "nodata": UNKNOWN,
         "count": n_layers,
         "height": grid.height,
         "width": grid.width,

@@ -16,6 +16,7 @@ from rasterio.errors import RasterioError
 
 from rts_track.errors import InputError
 from rts_track.raster.grid import Grid
+from rts_track.raster.raw import RawRaster
 from rts_track.raster.resample import bounds_in, on_grid, pixel, windows_needed
 from rts_track.source.closing import Closing
 from rts_track.source.rasters import open_raster, unreadable
@@ -146,6 +147,33 @@ class Mosaic(Closing):
                     np.copyto(values, on_grid(known, has, grid), where=is_open)
                     is_open = np.isnan(values)
         return values
+
+    def raw(
+        self,
+        grid: Grid,
+        n_bands: int,
+        cleaned: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    ) -> tuple[RawRaster, ...]:
+        """What `on_grid` is told by: what is known around the grid, in the order that counts.
+
+        As much memory is needed as `raw_bytes` says. InputError where a file cannot be read.
+        """
+        found = []
+        for piece in self._pieces:
+            for has, read in self._parts(piece, grid, n_bands):
+                known = cleaned(read)
+                if not np.isnan(known).all():
+                    found.append(RawRaster(values=known, grid=has))
+        return tuple(found)
+
+    def raw_bytes(self, grid: Grid, n_bands: int) -> int:
+        """How much memory `raw` takes at most, if all that is read is known."""
+        n_px = sum(
+            window.height * window.width
+            for piece in self._pieces
+            for window in windows_needed(piece.grid, grid)
+        )
+        return n_px * n_bands * np.dtype(np.float32).itemsize
 
     def _parts(
         self, piece: Piece, grid: Grid, n_bands: int

@@ -15,6 +15,7 @@ from rasterio.vrt import WarpedVRT
 from rts_track.errors import InputError
 from rts_track.raster.grid import Window
 from rts_track.raster.masks import clear_of, cloud_of, tells_cloud
+from rts_track.raster.raw import RawBand
 from rts_track.source.closing import Closing
 from rts_track.source.rasters import is_same_grid, open_raster, raster_file, unreadable
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
     from rts_track.raster.grid import Grid
     from rts_track.source.scene import Band, MaskFile, Scene
+
+
+_STRIP_PX = 512
+"""Rows of a whole scene that are looked through at a time."""
 
 
 class ScenePixels(Closing):
@@ -88,6 +93,33 @@ class ScenePixels(Closing):
             is_cloud |= cloud_of(mask.codes, self._read_mask(mask, window))
         return is_cloud
 
+    def raw(self, names: Sequence[str]) -> tuple[tuple[RawBand, ...], NDArray[np.bool_]]:
+        """The bands as they are stored, of the whole scene, and where it is clear, as `clear`.
+
+        InputError where the scene has no such band or a file cannot be read.
+        """
+        whole = self.scene.grid.whole
+        wanted = [self._band(name) for name in names]
+        native = self.native_bands()
+        is_clear = np.ones(whole[2:], dtype=np.bool_)
+        read: dict[str, RawBand] = {}
+        for band in dict.fromkeys((*wanted, *native)):
+            stored = self._read(band.path, band.index, whole, Resampling.bilinear)
+            raw = RawBand(
+                name=band.name,
+                stored=stored,
+                scale=band.scale,
+                offset=band.offset,
+                nodata=self.scene.nodata,
+            )
+            if band in native:
+                _leave_known(is_clear, raw)
+            if band in wanted:
+                read[band.name] = raw
+        for mask in self.scene.masks:
+            is_clear &= clear_of(mask.codes, self._read_mask(mask, whole))
+        return tuple(read[name] for name in names), is_clear
+
     def native_bands(self) -> list[Band]:
         """The bands that need no resampling; there is one at least."""
         return [
@@ -113,14 +145,7 @@ class ScenePixels(Closing):
         inside = self.scene.grid.clipped(window)
         if inside.height and inside.width:
             stored = self._read(band.path, band.index, inside, Resampling.bilinear)
-            with np.errstate(over="ignore"):  # what is too large for a float32 is not finite there
-                reflectance = stored.astype(np.float32) * np.float32(band.scale)
-            reflectance += np.float32(band.offset)
-            is_known = np.isfinite(reflectance)
-            if self.scene.nodata is not None:
-                is_known &= stored != self.scene.nodata
-            reflectance[~is_known] = np.nan
-            values[_within(window, inside)] = reflectance
+            values[_within(window, inside)] = _reflectance(stored, band, self.scene.nodata)
         self._note(band.name, window, np.isfinite(values))
 
     def _note(self, name: str, window: Window, is_known: NDArray[np.bool_]) -> None:
@@ -183,6 +208,27 @@ def _on_grid(dataset: DatasetReader, scene: Scene, resampling: Resampling) -> Wa
         dtype="float32",
         **placed,
     )
+
+
+def _reflectance(
+    stored: NDArray[np.generic], band: Band | RawBand, nodata: float | None
+) -> NDArray[np.float32]:
+    """The reflectance of stored values; NaN: nothing was seen."""
+    with np.errstate(over="ignore"):  # what is too large for a float32 is not finite there
+        reflectance = stored.astype(np.float32) * np.float32(band.scale)
+    reflectance += np.float32(band.offset)
+    is_known = np.isfinite(reflectance)
+    if nodata is not None:
+        is_known &= np.asarray(stored != nodata)
+    reflectance[~is_known] = np.nan
+    return reflectance
+
+
+def _leave_known(is_clear: NDArray[np.bool_], band: RawBand) -> None:
+    """Let nothing be clear where the band has no value; in strips, to need little memory."""
+    for row in range(0, len(is_clear), _STRIP_PX):
+        rows = slice(row, row + _STRIP_PX)
+        is_clear[rows] &= np.isfinite(_reflectance(band.stored[rows], band, band.nodata))
 
 
 def _within(window: Window, inside: Window) -> tuple[slice, slice]:

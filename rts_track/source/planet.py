@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rts_track.errors import InputError
 from rts_track.source.bands import PLANET_ORDERS, SENSORS
@@ -16,6 +16,9 @@ from rts_track.source.plain import instant_in_name, is_tiff, share_of
 from rts_track.source.rasters import raster_file
 from rts_track.source.scene import Band, MaskFile, Scene, SceneOptions, SceneReader
 from rts_track.source.uri import scene_uri
+
+if TYPE_CHECKING:
+    from rts_track.source.rasters import RasterFile
 
 NAME = "planet"
 SENSOR = "planetscope"
@@ -110,11 +113,16 @@ def _masks(path: Path, udm2: Path | None, options: SceneOptions) -> tuple[MaskFi
             f"{path}: no UDM2 beside it; fetch it, or give --no-mask to count all valid pixels as"
             " clear"
         )
-    n_bands = raster_file(udm2).n_bands
-    if n_bands < _LEAST_UDM2_BANDS:
-        raise InputError(f"{udm2}: {n_bands} bands; a UDM2 has {_LEAST_UDM2_BANDS}")
-    flags = [MaskFile(path=udm2, index=at, codes=codes) for at, codes in enumerate(_UDM2, start=1)]
-    return (*flags, MaskFile(path=udm2, index=_UNUSABLE_BAND, codes="udm2_flag"))
+    return udm2_masks(raster_file(udm2))
+
+
+def udm2_masks(file: RasterFile) -> tuple[MaskFile, ...]:
+    """The masks in the bands of a UDM2; InputError where it is none."""
+    path = file.path
+    if file.n_bands < _LEAST_UDM2_BANDS:
+        raise InputError(f"{path}: {file.n_bands} bands; a UDM2 has {_LEAST_UDM2_BANDS}")
+    flags = [MaskFile(path=path, index=at, codes=codes) for at, codes in enumerate(_UDM2, start=1)]
+    return (*flags, MaskFile(path=path, index=_UNUSABLE_BAND, codes="udm2_flag"))
 
 
 def _metadata(file: Path) -> dict[str, Any]:

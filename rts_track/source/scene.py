@@ -108,6 +108,9 @@ class SceneOptions:
             then counts as clear.
         is_mask_ignored: whether a mask is left aside, even if there is one.
         is_mask_needed: whether a plain GeoTIFF must have a mask, too.
+        assets: which of a STAC item's assets are read, by their keys or our names of bands.
+        item: which item of a STAC ItemCollection it is.
+        reading: a digest of how an item said that its files are read; None takes what it says.
     """
 
     bands: tuple[str, ...] | None = None
@@ -118,6 +121,9 @@ class SceneOptions:
     is_mask_optional: bool = False
     is_mask_ignored: bool = False
     is_mask_needed: bool = False
+    assets: tuple[str, ...] | None = None
+    item: str | None = None
+    reading: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +135,11 @@ class SceneReader:
         products: of paths of files and folders, the ones that stand for a product each.
         read: the scene of such a path. InputError where its files cannot be one, UsageError where
             the options do not fit them.
+        members: of a product that may hold several scenes, their names, to be read one by one as
+            `SceneOptions.item`, and what is wrong with others; None where each holds one.
     """
 
     name: str
     products: Callable[[Sequence[Path]], list[Path]]
     read: Callable[[Path, SceneOptions], Scene]
+    members: Callable[[Path], tuple[list[str], list[str]]] | None = None

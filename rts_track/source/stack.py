@@ -7,9 +7,11 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import numpy as np
+import rasterio
 
 from rts_track.errors import InputError
 from rts_track.raster.indices import ndvi
+from rts_track.raster.raw import NDVI, NDVI_BANDS, RawScene
 from rts_track.source.auxiliary import AuxiliaryLayers, what_gives
 from rts_track.source.closing import Closing
 from rts_track.source.pixels import ScenePixels
@@ -21,8 +23,10 @@ if TYPE_CHECKING:
     from rts_track.source.auxiliary import Auxiliary
     from rts_track.source.scene import Scene
 
-NDVI = "ndvi"
-_NDVI_BANDS = ("nir", "red")
+__all__ = ["NDVI", "Stack", "missing_layers", "open_stack"]
+
+_THREADS = "ALL_CPUS"
+"""So many threads decode a file that is read whole."""
 
 
 class Stack(Closing):
@@ -61,10 +65,32 @@ class Stack(Closing):
         """
         bands = dict(zip(self._bands, self._pixels.read(self._bands, window), strict=True))
         if NDVI in self.names and NDVI not in bands:
-            bands[NDVI] = ndvi(*(bands[name] for name in _NDVI_BANDS))
+            bands[NDVI] = ndvi(*(bands[name] for name in NDVI_BANDS))
         others = dict(zip(self._auxiliary, self._layers.read(self._auxiliary, window), strict=True))
         values = np.stack([bands[name] if name in bands else others[name] for name in self.names])
         return values, self._pixels.clear(window)
+
+    def raw(self) -> RawScene:
+        """The whole scene as its files hold it, for an engine that prepares layers by itself.
+
+        Auxiliary layers come as they are kept; else as the files around the scene.
+
+        Raises:
+            InputError: a file cannot be read, or the scene lies where auxiliary files hold nothing.
+        """
+        with rasterio.Env(GDAL_NUM_THREADS=_THREADS):
+            bands, is_clear = self._pixels.raw(self._bands)
+            layers = self._layers.raw()
+        return RawScene(
+            grid=self.grid,
+            names=self.names,
+            bands=bands,
+            is_clear=is_clear,
+            elevation=layers.elevation,
+            trend=layers.trend,
+            made={name: kept for name, kept in layers.made.items() if name in self.names},
+            origins=layers.origins,
+        )
 
 
 def open_stack(scene: Scene, names: Sequence[str], auxiliary: Auxiliary) -> Stack:
@@ -85,7 +111,7 @@ def open_stack(scene: Scene, names: Sequence[str], auxiliary: Auxiliary) -> Stac
 def missing_layers(scene: Scene, names: Sequence[str], auxiliary: Auxiliary) -> list[str]:
     """Which of the layers cannot be had of the scene with these auxiliary files."""
     has = {*scene.band_names, *auxiliary.names}
-    if has.issuperset(_NDVI_BANDS):
+    if has.issuperset(NDVI_BANDS):
         has.add(NDVI)
     return [name for name in names if name not in has]
 
@@ -103,5 +129,5 @@ def _bands_for(scene: Scene, names: Sequence[str]) -> list[str]:
     """The bands to be read for these layers."""
     bands = [name for name in names if name in scene.band_names]
     if NDVI in names and NDVI not in bands:
-        bands += _NDVI_BANDS
+        bands += NDVI_BANDS
     return bands

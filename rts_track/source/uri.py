@@ -28,6 +28,9 @@ def scene_uri(path: Path, reader: str, options: SceneOptions, *, has_mask: bool)
         "offset": options.offset,
         "sensor": options.sensor,
         "mask": None if has_mask else NO_MASK,
+        "assets": ",".join(options.assets) if options.assets else None,
+        "item": options.item,
+        "reading": options.reading,
     }
     said = {name: value for name, value in how.items() if value is not None}
     return f"{path.resolve().as_uri()}#{urlencode(said, safe=',:-.')}"
@@ -67,4 +70,7 @@ def _options(how: Mapping[str, str]) -> SceneOptions:
         is_mask_optional=is_unmasked,
         is_mask_ignored=is_unmasked,
         is_mask_needed=not is_unmasked,
+        assets=tuple(how["assets"].split(",")) if "assets" in how else None,
+        item=how.get("item"),
+        reading=how.get("reading"),
     )

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rts_track.domain import canonical_json, mint
 from rts_track.errors import UsageError
-from rts_track.polygon.extract import ExtractParams
-from rts_track.source.auxiliary import Auxiliary, what_gives
+from rts_track.source.auxiliary import what_gives
+from rts_track.steps.detect_regions import regions_of
 
 if TYPE_CHECKING:
     from rts_track.model.bundle import Ensemble
+    from rts_track.model.manifest import Tta
+    from rts_track.polygon.extract import ExtractParams
+    from rts_track.source.auxiliary import Auxiliary
+    from rts_track.steps.detect_request import DetectRequest
     from rts_track.store.base import Store, Where
 
 Row = dict[str, Any]
@@ -32,54 +35,17 @@ _SCENE = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DetectRequest:
-    """Which scenes to search, and how.
-
-    Attributes:
-        season_year: only scenes of that season; None: of all.
-        scene_ids: only these scenes; none: all.
-        source: only scenes of that source; None: of all whose scenes the model is for.
-        is_retrying: whether scenes whose search failed are searched again.
-        is_redo: whether scenes that were searched just so are searched again.
-        auxiliary: where elevations and trends come from.
-        out: folder for rasters of probability and spread; None keeps none.
-        threshold: least probability of a slump's pixels; None: the bundles'.
-        min_area_m2: smallest footprint; None: the bundles'.
-        smooth_m: how far outlines may move to be smooth; 0 leaves them along the pixels' sides.
-        device: what the networks run on; None: a CUDA device where there is one.
-    """
-
-    season_year: int | None = None
-    scene_ids: tuple[str, ...] = ()
-    source: str | None = None
-    is_retrying: bool = False
-    is_redo: bool = False
-    auxiliary: Auxiliary = field(default_factory=Auxiliary)
-    out: Path | None = None
-    threshold: float | None = None
-    min_area_m2: float | None = None
-    smooth_m: float = 0.0
-    device: str | None = None
-
-    def extract_params(self, ensemble: Ensemble) -> ExtractParams:
-        """How footprints are made; UsageError for values out of range."""
-        try:
-            return ExtractParams(
-                threshold=ensemble.threshold if self.threshold is None else self.threshold,
-                min_area_m2=ensemble.min_area_m2 if self.min_area_m2 is None else self.min_area_m2,
-                smooth_m=self.smooth_m,
-                delineation_sigma_m=ensemble.delineation_sigma_m,
-            )
-        except ValueError as error:
-            raise UsageError(str(error)) from error
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """One scene, a row of the store, that is to be searched as the look `look_id`."""
+    """One scene, a row of the store, that is to be searched as the look `look_id`.
+
+    `params` say how footprints are made of it; `other_tta` is the test-time augmentation where it
+    is not the ensemble's own.
+    """
 
     scene: Row
     look_id: str
+    params: ExtractParams
+    other_tta: Tta | None = None
 
     @property
     def scene_id(self) -> str:
@@ -90,6 +56,11 @@ class Search:
     def failed_look_id(self) -> str:
         """The id of the look that says so, should it fail: what was done before stays done."""
         return mint("look", self.look_id, "failed")
+
+    @property
+    def recorded(self) -> Row:
+        """How it is searched, by names, as runs hold it."""
+        return _recorded(self.params, self.other_tta)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,14 +82,13 @@ class Plan:
     n_unfit: int = 0
 
 
-def plan_searches(
-    store: Store, ensemble: Ensemble, params: ExtractParams, request: DetectRequest
-) -> Plan:
+def plan_searches(store: Store, ensemble: Ensemble, request: DetectRequest) -> Plan:
     """What is to be done, checked before any of it is.
 
-    UsageError where no scene is meant, the model is for none of them or outlines another kind
-    than their source, or an auxiliary layer that it reads is not given.
+    UsageError where the request cannot be, no scene is meant, the model is for none of them or
+    outlines another kind than their source, or an auxiliary layer that it reads is not given.
     """
+    request.check(ensemble)
     _check_auxiliary(ensemble, request.auxiliary)
     scenes = _scenes(store, request)
     sources = {row["source"]: row for row in store.read("source").to_pylist()}
@@ -127,9 +97,12 @@ def plan_searches(
     for source in used.values():
         _check_kind(store, source, ensemble)
     looks = _current_looks(store, [scene["scene_id"] for scene in fit])
+    regions = regions_of(store, ensemble, fit)
     searches, n_done, n_failed = [], 0, 0
     for scene in sorted(fit, key=lambda one: (one["season_year"], one["scene_id"])):
-        search = Search(scene=scene, look_id=look_id(scene, ensemble, params))
+        sensor = sources[scene["source"]]["sensor"] or ""
+        params = request.extract_params(ensemble, sensor, regions.get(scene["scene_id"], ()))
+        search = search_of(scene, ensemble, params, request.other_tta(ensemble))
         is_done, has_failed = search.look_id in looks, search.failed_look_id in looks
         if request.is_redo or (request.is_retrying and has_failed):
             searches.append(search)
@@ -148,12 +121,15 @@ def plan_searches(
     )
 
 
-def look_id(scene: Row, ensemble: Ensemble, params: ExtractParams) -> str:
-    """The id of a search: the same for the same scene, content, season, model and parameters.
+def search_of(
+    scene: Row, ensemble: Ensemble, params: ExtractParams, other_tta: Tta | None = None
+) -> Search:
+    """The search of a scene by an ensemble.
 
-    Auxiliary rasters are no part of it: a copy of them elsewhere would be searched for nothing.
+    Its look_id is the same for the same scene, content, season, model and parameters. Auxiliary
+    rasters are no part of it: a copy of them elsewhere would be searched for nothing.
     """
-    return mint(
+    look_id = mint(
         "look",
         scene["source"],
         scene["scene_id"],
@@ -162,8 +138,13 @@ def look_id(scene: Row, ensemble: Ensemble, params: ExtractParams) -> str:
         scene["observed_from"],
         scene["observed_to"],
         ensemble.sha256,
-        canonical_json(asdict(params)),
+        canonical_json(_recorded(params, other_tta)),
     )
+    return Search(scene=scene, look_id=look_id, params=params, other_tta=other_tta)
+
+
+def _recorded(params: ExtractParams, other_tta: Tta | None) -> Row:
+    return {**params.recorded(), **({"tta": other_tta} if other_tta else {})}
 
 
 def _check_auxiliary(ensemble: Ensemble, auxiliary: Auxiliary) -> None:

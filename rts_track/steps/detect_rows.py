@@ -22,19 +22,20 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 
-def source_row(stored: Row, ensemble: Ensemble, params: ExtractParams) -> pa.Table:
+def source_row(
+    stored: Row, ensemble: Ensemble, params: ExtractParams, *, is_as_meant: bool
+) -> pa.Table:
     """The source as one row, with what the ensemble that searches for it now says of it.
 
-    Its recall holds for its own threshold and minimum area; with others it is unknown.
+    Its recall holds for a search as its bundles mean it; of any other it is unknown.
     """
-    is_own = (params.threshold, params.min_area_m2) == (ensemble.threshold, ensemble.min_area_m2)
     row = {
         **stored,
         "kind": ensemble.kind,
         "mapper": "model",
         "min_area_m2": params.min_area_m2,
         "delineation_sigma_m": ensemble.delineation_sigma_m,
-        "recall": ensemble.recall if is_own else None,
+        "recall": ensemble.recall if is_as_meant else None,
     }
     return pa.Table.from_pylist([row], schema=arrow_schema("source"))
 

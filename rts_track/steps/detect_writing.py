@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import shapely
 
     from rts_track.model.bundle import Ensemble
-    from rts_track.polygon.extract import Extracted, ExtractParams
+    from rts_track.polygon.extract import Extracted
     from rts_track.steps.detect_plan import Row, Search
     from rts_track.store.base import Store, Where
 
@@ -28,14 +28,15 @@ STEP = "detect"
 class SearchRecord:
     """Writes down one search of a scene, whatever it comes to, under one run.
 
-    `source` is the scene's source as it is stored.
+    `source` is the scene's source as it is stored; `is_as_meant`, whether the search is as the
+    ensemble's bundles mean it.
     """
 
     store: Store
     search: Search
     source: Row
     ensemble: Ensemble
-    params: ExtractParams
+    is_as_meant: bool
     started_at: dt.datetime
 
     @property
@@ -48,7 +49,7 @@ class SearchRecord:
         rows = footprint_rows(self.search, self.run_id, found)
         with self.store.transaction():
             self._record_run()
-            self.store.upsert("source", source_row(self.source, self.ensemble, self.params))
+            self.store.upsert("source", self._source_row())
             self._supersede_looks({})
             self.store.upsert("look", done_row(self.search, self.run_id, looked_at))
             self._supersede_footprints(rows["footprint_id"].to_pylist())
@@ -63,9 +64,14 @@ class SearchRecord:
             self._supersede_looks({"status": "failed"})
             self.store.upsert("look", failed_row(self.search, self.run_id, failure))
 
+    def _source_row(self) -> pa.Table:
+        return source_row(
+            self.source, self.ensemble, self.search.params, is_as_meant=self.is_as_meant
+        )
+
     @property
     def _run_params(self) -> dict[str, object]:
-        return {"scene": self.search.scene_id, **asdict(self.params)}
+        return {"scene": self.search.scene_id, **self.search.recorded}
 
     @property
     def _inputs_sha256(self) -> str:

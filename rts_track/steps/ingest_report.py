@@ -39,10 +39,18 @@ class Registered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestReport:
-    """What an ingest did: scenes that are in the store, and products that could not be taken in."""
+    """What an ingest did.
+
+    Attributes:
+        registered: scenes that are in the store.
+        faults: products that could not be taken in.
+        n_fetched: scenes of the web of which something had to come; n_bytes: how much.
+    """
 
     registered: tuple[Registered, ...]
     faults: tuple[SceneFault, ...]
+    n_fetched: int = 0
+    n_bytes: int = 0
 
     def count(self, outcome: str) -> int:
         """How many scenes have that outcome."""
@@ -54,6 +62,8 @@ class IngestReport:
             f"{self.count('added'):,} scenes added, {self.count('updated'):,} updated,"
             f" {self.count('unchanged'):,} already there"
         )
+        if self.n_fetched:
+            yield f"{self.n_fetched:,} scenes fetched, {self.n_bytes / 1e6:,.1f} MB"
         n_superseded = sum(each.n_superseded for each in self.registered)
         if n_superseded:
             yield f"{n_superseded:,} former searches of these no longer count: detect again"

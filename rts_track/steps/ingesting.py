@@ -5,18 +5,20 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from rts_track.errors import InputError
+from rts_track.errors import InputError, UsageError
 from rts_track.progress import Progress, silent
 from rts_track.source.dates import Period
-from rts_track.source.scene import SceneFault
-from rts_track.source.scenes import find_scenes
+from rts_track.source.scene import SceneFault, SceneOptions
+from rts_track.source.scenes import find_products, read_products
 from rts_track.source.sentinel2 import is_offset_assumed
+from rts_track.source.stac import STAC
+from rts_track.source.stac_item import is_address
 from rts_track.source.survey import survey
 from rts_track.source.uri import location_of
 from rts_track.steps.ingest_report import IngestReport, Outcome, Registered
@@ -32,6 +34,8 @@ from rts_track.steps.runs import input_digests, keep_input_digest, record_run
 
 if TYPE_CHECKING:
     from rts_track.source.scene import Scene
+    from rts_track.source.scenes import Product
+    from rts_track.source.stac_query import StacQuery
     from rts_track.store.base import Store, Where
 
 __all__ = ["IngestReport", "IngestRequest", "Registered", "ingest"]
@@ -57,6 +61,11 @@ class IngestRequest:
         offset: reflectance of a stored 0 of plain GeoTIFFs.
         sensor: what acquired them; None takes it from the products.
         is_mask_optional: whether products may lack their mask: what is valid then counts as clear.
+        assets: which assets of STAC items are read, by their keys or our names of bands; None
+            takes the known bands and the mask.
+        query: what is asked of a STAC API; None asks none.
+        downloads: folder that scenes of the web are fetched into.
+        rate_per_s: requests a second that each of their hosts gets.
     """
 
     source: str | None = None
@@ -68,6 +77,23 @@ class IngestRequest:
     offset: float | None = None
     sensor: str | None = None
     is_mask_optional: bool = False
+    assets: tuple[str, ...] | None = None
+    query: StacQuery | None = None
+    downloads: Path | None = None
+    rate_per_s: float = 4.0
+
+    @property
+    def options(self) -> SceneOptions:
+        """How products are read."""
+        return SceneOptions(
+            bands=self.bands,
+            period=self.period,
+            scale=self.scale,
+            offset=self.offset,
+            sensor=self.sensor,
+            is_mask_optional=self.is_mask_optional,
+            assets=self.assets,
+        )
 
 
 def ingest(
@@ -86,37 +112,48 @@ def ingest(
 
     Args:
         store: an initialised store.
-        paths: products, or folders that hold some.
-        request: how to read them.
+        paths: products, or folders that hold some; addresses of STAC items, as texts.
+        request: how to read them, and what else to look for in the web.
         progress: shown the scenes as they go by.
 
     Raises:
         UsageError: the request does not fit the products; nothing was stored.
         StoreError: the store cannot be written; the scenes before are in it.
     """
-    scenes, faults = find_scenes(
-        [Path(path) for path in paths],
-        reader=request.reader,
-        bands=request.bands,
-        period=request.period,
-        scale=request.scale,
-        offset=request.offset,
-        sensor=request.sensor,
-        is_mask_optional=request.is_mask_optional,
-    )
+    addresses = [path for path in paths if isinstance(path, str) and is_address(path)]
+    if request.downloads is None and (addresses or request.query):
+        raise UsageError("scenes of the web are fetched: where to? Give --downloads DIR")
+    files = [Path(path) for path in paths if path not in addresses]
+    products, faults = find_products(files, request.options, request.reader)
+    here, elsewhere = _by_place(products, request)
+    scenes, unread = read_products(here)
     ingesting = _Ingesting(
         store=store, request=request, sources={}, states=input_digests(store, STEP)
     )
     scenes, twins = _apart(scenes, ingesting)
-    faults += twins
-    registered = []
+    ingesting.faults += [*faults, *unread, *twins]
     for scene in progress(scenes, label="ingesting", total=len(scenes)):
-        try:
-            registered.append(ingesting.take_in(scene))
-        except InputError as error:
-            faults.append(SceneFault(str(scene.files[0]), str(error)))
-            _log.info("ingest: %s", error)
-    return IngestReport(registered=tuple(registered), faults=tuple(faults))
+        ingesting.try_to_take_in(scene)
+    if request.downloads is not None and (addresses or elsewhere or request.query):
+        ingesting.fetch(addresses, elsewhere, request.downloads, progress)
+    return IngestReport(
+        registered=tuple(ingesting.registered),
+        faults=tuple(ingesting.faults),
+        n_fetched=ingesting.n_fetched,
+        n_bytes=ingesting.n_bytes,
+    )
+
+
+def _by_place(
+    products: Sequence[Product], request: IngestRequest
+) -> tuple[list[Product], list[Product]]:
+    """Products that are read where they lie, and those that are to be fetched."""
+    if request.downloads is None or not any(product.reader is STAC for product in products):
+        return list(products), []
+    from rts_track.steps.ingest_fetching import lies_elsewhere
+
+    elsewhere = [product for product in products if lies_elsewhere(product)]
+    return [product for product in products if product not in elsewhere], elsewhere
 
 
 @dataclass(slots=True, kw_only=True)
@@ -124,19 +161,57 @@ class _Ingesting:
     """Takes in one scene after the other.
 
     `sources` are the stored ones that were met, by name; `states` tell how the files of registered
-    scenes were when they were last read, by scene.
+    scenes were when they were last read, by scene. What came of it is in the other fields.
     """
 
     store: Store
     request: IngestRequest
     sources: dict[str, dict[str, Any]]
     states: dict[str, str]
+    registered: list[Registered] = field(default_factory=list)
+    faults: list[SceneFault] = field(default_factory=list)
+    n_fetched: int = 0
+    n_bytes: int = 0
 
     def source_of(self, scene: Scene) -> str:
         return self.request.source or scene.sensor
 
     def scene_id(self, scene: Scene) -> str:
         return f"{self.source_of(scene)}:{scene.product}"
+
+    def fetch(
+        self,
+        addresses: Sequence[str],
+        products: Sequence[Product],
+        downloads: Path,
+        progress: Progress,
+    ) -> None:
+        """Fetch scenes of the web and take in each as it has come."""
+        from rts_track.steps.ingest_fetching import Errand, fetched_scenes
+
+        errand = Errand(
+            addresses=addresses,
+            products=products,
+            query=self.request.query,
+            options=self.request.options,
+            downloads=downloads,
+            rate_per_s=self.request.rate_per_s,
+        )
+        for came in fetched_scenes(errand, progress=progress):
+            if isinstance(came, SceneFault):
+                self.faults.append(came)
+                continue
+            self.n_fetched += came.n_bytes > 0
+            self.n_bytes += came.n_bytes
+            self.try_to_take_in(came.scene)
+
+    def try_to_take_in(self, scene: Scene) -> None:
+        """Register the scene, or note what is wrong with it."""
+        try:
+            self.registered.append(self.take_in(scene))
+        except InputError as error:
+            self.faults.append(SceneFault(str(scene.files[0]), str(error)))
+            _log.info("ingest: %s", error)
 
     def take_in(self, scene: Scene) -> Registered:
         """Register the scene; InputError where it cannot be."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,8 +47,8 @@ class TrainRequest:
 
     Attributes:
         out: folder for the bundles; windows, checkpoints and logs lie below it.
-        layers: what the model is to read; empty: all bands that every scene has, NDVI, and the
-            auxiliary layers at hand.
+        layers: what the model is to read; empty: what the start reads, if there is one, else all
+            bands that every scene has, NDVI, and the auxiliary layers at hand.
         auxiliary: where auxiliary layers come from.
         cutting: which windows are cut of scenes.
         params: how networks are trained.
@@ -75,6 +75,7 @@ class TrainReport:
         unlabelled: scenes without a label: all of them counted as ground.
         faults: scenes that could not be used.
         lines_of_members: how each member did, in words.
+        start: what members started from, in words; None: from weights by chance.
     """
 
     bundles: tuple[Path, ...]
@@ -84,10 +85,13 @@ class TrainReport:
     unlabelled: tuple[str, ...]
     faults: tuple[SceneFault, ...]
     lines_of_members: tuple[str, ...]
+    start: str | None = None
 
     def lines(self) -> Iterator[str]:
         """What came of it, in words; faults are told by `faults`."""
         yield f"{self.n_windows:,} windows of {self.n_scenes:,} scenes, of {', '.join(self.layers)}"
+        if self.start:
+            yield self.start
         if self.unlabelled:
             shown = ", ".join(self.unlabelled[:3]) + (" ..." if len(self.unlabelled) > 3 else "")
             yield f"no label, so all ground: {len(self.unlabelled):,} scenes ({shown})"
@@ -115,13 +119,15 @@ def train(
         on_epoch: told of each epoch.
 
     Raises:
-        UsageError: parameters that cannot be, or `out` holds other training or bundles.
+        UsageError: parameters that cannot be, the start reads other layers than those asked for,
+            or `out` holds other training or bundles.
         InputError: no scene has all layers, no slump is labelled in them, or regions are too few.
     """
     from rts_track.model.train import train_ensemble
 
     request.params.check()
     request.cutting.check()
+    request = _as_started(request)
     chosen, faults = _usable(scenes, request)
     names = _layers(chosen, request)
     inputs_sha256 = _inputs_digest(chosen, labels, lookalikes, names, request)
@@ -142,6 +148,7 @@ def train(
         unlabelled=tuple(each.product for each in chosen if not len(labels.of(each))),
         faults=(*faults, *cutter.faults),
         lines_of_members=tuple(_member_line(each.name, each.training) for each in bundles),
+        start=_start_line(request.params),
     )
 
 
@@ -193,6 +200,19 @@ class _Cutter:
                     chance,
                 )
             )
+
+
+def _as_started(request: TrainRequest) -> TrainRequest:
+    """The request for the layers of its start; UsageError where it asks for others."""
+    if not request.params.start:
+        return request
+    first = request.params.start[0]
+    if set(request.layers or first.layers) != set(first.layers):
+        raise UsageError(
+            f"start {first.name} reads {', '.join(first.layers)}, not {', '.join(request.layers)}:"
+            " leave the layers to it, or train from nothing"
+        )
+    return replace(request, layers=first.layers)
 
 
 def _usable(scenes: Sequence[Scene], request: TrainRequest) -> tuple[list[Scene], list[SceneFault]]:
@@ -248,7 +268,7 @@ def _begin(work: Path, inputs_sha256: str, request: TrainRequest) -> None:
     begun = work / _BEGUN
     asked = {
         "inputs_sha256": inputs_sha256,
-        "params": json.loads(canonical_json(asdict(request.params))),
+        "params": request.params.to_json(),
     }
     if begun.is_file():
         if not request.is_resumed:
@@ -287,9 +307,22 @@ def _windows(
     return windows
 
 
+def _start_line(params: TrainParams) -> str | None:
+    if not params.start:
+        return None
+    used = [start.name for start in params.start[: params.members]]
+    statistics = "follow the new windows" if params.statistics == "learned" else "kept as they were"
+    return (
+        f"started from {', '.join(used)}; learning rate up to {params.largest_rate:g},"
+        f" statistics of batch normalisation {statistics}"
+    )
+
+
 def _member_line(name: str, training: object) -> str:
     facts = dict(training) if isinstance(training, dict) else {}
+    epochs = f"{facts['n_epochs']} epochs"
+    best = f"best of {epochs}" if facts["best_epoch"] >= 0 else f"its start, no better in {epochs}"
     return (
         f"{name}: pixel IoU {facts['val_iou']:.3f}, F1 {facts['val_f1']:.3f} on"
-        f" {facts['n_validation_windows']:,} held-out windows, best of {facts['n_epochs']} epochs"
+        f" {facts['n_validation_windows']:,} held-out windows, {best}"
     )

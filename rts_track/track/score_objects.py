@@ -27,12 +27,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
 
+from rts_track import grid
 from rts_track.polygon.match import Overlaps, one_to_one, overlaps
 from rts_track.track.tally import Tally
 
@@ -118,23 +119,71 @@ class ObjectScore:
         return float(drawn_m2.sum() / true_m2.sum()) if len(true_m2) else None
 
 
-def score_objects(search: Search) -> ObjectScore:
-    """How well one search found what it could see."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectMatches:
+    """What a search drew beside what is true, object by object.
+
+    Attributes:
+        seen: what could be seen of each true object, empty where nothing, (m,).
+        counts: whether each true object counts, (m,).
+        is_whole: whether it could be seen whole, (m,).
+        is_idle: whether each polygon drawn is no fault where it matches nothing, (n,).
+        pairs: polygons drawn and counted true objects that share area, by their rows.
+        matched: the rows of `pairs` that match, by criterion.
+    """
+
+    seen: NDArray[np.object_]
+    counts: NDArray[np.bool_]
+    is_whole: NDArray[np.bool_]
+    is_idle: NDArray[np.bool_]
+    pairs: Overlaps
+    matched: Mapping[str, NDArray[np.int64]]
+
+    def is_found(self, criterion: str) -> NDArray[np.bool_]:
+        """Whether each polygon drawn counts among the found: it matches, or is wrong, (n,)."""
+        is_found = ~self.is_idle
+        is_found[self.pairs.first[self.matched[criterion]]] = True
+        return is_found
+
+
+def match_objects(search: Search, criteria: Mapping[str, float] = CRITERIA) -> ObjectMatches:
+    """What of one search matches what, by each criterion.
+
+    A criterion of the name OVERLAP is of the share of the smaller one, any other of IoU; its
+    value says how alike a match must be at least.
+    """
     true_m2 = shapely.area(search.true)
-    seen = _seen(search.true, search.looked)
+    seen = seen_parts(search.true, search.looked)
     seen_m2 = shapely.area(seen)
     counts = search.is_active & (seen_m2 >= SEEN_MIN_FRAC * true_m2)
     counts &= (seen_m2 >= search.min_area_m2) & (seen_m2 > 0.0)
     pairs = overlaps(search.drawn, seen[counts])
-    is_idle = _does_not_count(search, counts)
+    pairs = replace(pairs, second=np.flatnonzero(counts)[pairs.second])
+    return ObjectMatches(
+        seen=seen,
+        counts=counts,
+        is_whole=seen_m2 >= WHOLE_MIN_FRAC * true_m2,
+        is_idle=_does_not_count(search, counts),
+        pairs=pairs,
+        matched={name: _matches(pairs, name, at_least) for name, at_least in criteria.items()},
+    )
+
+
+def score_objects(search: Search) -> ObjectScore:
+    """How well one search found what it could see."""
+    found = match_objects(search)
     tallies = {
-        name: _tally(pairs, _matches(pairs, name), is_idle, int(counts.sum())) for name in CRITERIA
+        name: Tally(
+            n_true=int(found.counts.sum()),
+            n_found=int(found.is_found(name).sum()),
+            n_right=len(found.matched[name]),
+        )
+        for name in CRITERIA
     }
-    is_whole = (seen_m2 >= WHOLE_MIN_FRAC * true_m2)[counts]
-    matched = pairs.take(_matches(pairs, OVERLAP))
-    tells = ~search.is_clipped[matched.first] & is_whole[matched.second]
-    areas_m2 = np.column_stack([matched.first_m2, true_m2[counts][matched.second]])
-    is_wrong = ~is_idle
+    matched = found.pairs.take(found.matched[OVERLAP])
+    tells = ~search.is_clipped[matched.first] & found.is_whole[matched.second]
+    areas_m2 = np.column_stack([matched.first_m2, shapely.area(search.true)[matched.second]])
+    is_wrong = ~found.is_idle
     is_wrong[matched.first] = False
     return ObjectScore(
         tallies=tallies,
@@ -143,27 +192,21 @@ def score_objects(search: Search) -> ObjectScore:
     )
 
 
-def _seen(true: NDArray[np.object_], looked: shapely.Geometry) -> NDArray[np.object_]:
-    """What lies in the area looked at, whose border may be long: most objects do not meet it."""
+def seen_parts(polygons: NDArray[np.object_], looked: shapely.Geometry) -> NDArray[np.object_]:
+    """What of each polygon lies in the area looked at, empty where nothing does, (n,).
+
+    The area's border may be long: most polygons do not meet it.
+    """
     shapely.prepare(looked)
-    seen = np.where(shapely.intersects(looked, true), true, shapely.Polygon())
+    seen = np.where(shapely.intersects(looked, polygons), polygons, shapely.Polygon())
     is_cut = ~shapely.covers(looked, seen)
-    seen[is_cut] = shapely.intersection(seen[is_cut], looked)
+    seen[is_cut] = grid.as_multipolygons(shapely.intersection(seen[is_cut], looked))
     return np.asarray(seen)
 
 
-def _matches(pairs: Overlaps, criterion: str) -> NDArray[np.int64]:
+def _matches(pairs: Overlaps, criterion: str, at_least: float) -> NDArray[np.int64]:
     likeness = pairs.of_smaller if criterion == OVERLAP else pairs.iou
-    return one_to_one(pairs, likeness, CRITERIA[criterion])
-
-
-def _tally(
-    pairs: Overlaps, matched: NDArray[np.int64], is_idle: NDArray[np.bool_], n_true: int
-) -> Tally:
-    is_matched = np.zeros(len(is_idle), dtype=bool)
-    is_matched[pairs.first[matched]] = True
-    n_found = int((is_matched | ~is_idle).sum())
-    return Tally(n_true=n_true, n_found=n_found, n_right=len(matched))
+    return one_to_one(pairs, likeness, at_least)
 
 
 def _does_not_count(search: Search, counts: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import threading
 
 import numpy as np
 import pytest
@@ -22,6 +24,7 @@ from rts_track.model.bundle import (
 )
 from rts_track.model.network import new_network, weights_bytes
 from rts_track.model.predict import Predictor
+from rts_track.source.stack import Stack
 from rts_track.steps.detecting import DetectRequest, detect
 from rts_track.steps.ingesting import IngestRequest, ingest
 from rts_track.store.base import open_store
@@ -77,23 +80,78 @@ def scene(tmp_path, products):
 class Bright(torch.nn.Module):
     """A network whose logit is high where its first layer is bright."""
 
-    name = "bright"
-
-    def forward(self, layers):
-        return torch.sigmoid((layers[:, 0] - 0.25) * 100.0)
+    def forward(self, seen):
+        return (seen[:, :1] - 0.5) * 50.0
 
 
 def test_a_slump_across_window_seams_is_one_footprint(duckdb_store, scene):
     ingest(duckdb_store, [scene], IngestRequest())
     ensemble = ensemble_of([bundle_of(0)])
     predictor = Predictor(ensemble, device="cpu", window_px=32, overlap_px=8)
-    predictor.members = [Bright()]
+    (member,) = predictor.forward.members
+    member.network = Bright()
     report = detect(duckdb_store, ensemble, DetectRequest(), predictor=predictor)
     assert report.failures == ()
     (found,) = duckdb_store.read("footprint").to_pylist()
     assert found["area_m2"] == pytest.approx(30 * 40 * 9, rel=0.01)
     assert found["prob_mean"] > 0.99
     assert not found["is_clipped"]
+
+
+def two_scenes(store, folder, products):
+    """Scenes with a bright slump at different places, registered."""
+    for number, row in ((92, 20), (93, 30)):
+        values = np.full((4, *SIZE), 1000, dtype=np.uint16)
+        values[:, row : row + 30, 30:70] = 4000
+        name = NAME.replace("_92_", f"_{number}_")
+        path = products.psscene(folder, name, values=values)
+        assert ingest(store, [path], IngestRequest()).faults == ()
+
+
+def test_what_goes_to_a_device_whole_is_read_ahead_and_found_alike(
+    duckdb_store, tmp_path, products, monkeypatch
+):
+    two_scenes(duckdb_store, tmp_path / "scenes", products)
+    ensemble = ensemble_of([bundle_of(0)])
+    read_in, computed_in = [], []
+
+    def raw(stack):
+        read_in.append(threading.current_thread())
+        return whole(stack)
+
+    def bright(**options):
+        predictor = Predictor(ensemble, device="cpu", **options)
+        (member,) = predictor.forward.members
+        member.network = Bright()
+        return predictor
+
+    windowed = detect(duckdb_store, ensemble, DetectRequest(), predictor=bright())
+    expected = duckdb_store.read("footprint").to_pylist()
+    whole = Stack.raw
+    monkeypatch.setattr(Stack, "raw", raw)
+    resident = bright(engine="resident")
+    predict = resident.predict
+
+    def predicted(*given):
+        computed_in.append(threading.current_thread())
+        return predict(*given)
+
+    resident.predict = predicted
+    load, loaded_in = resident.load, []
+
+    def loaded(stack):
+        loaded_in.append(threading.current_thread())
+        assert load(stack)
+        return True
+
+    resident.load = loaded
+    report = detect(duckdb_store, ensemble, DetectRequest(is_redo=True), predictor=resident)
+    assert report.failures == windowed.failures == ()
+    assert duckdb_store.read("footprint").to_pylist() == expected
+    assert [row["area_m2"] for row in expected] == pytest.approx([30 * 40 * 9] * 2, rel=0.01)
+    assert len(read_in) == len(computed_in) == 2
+    assert len({*read_in, *computed_in, threading.current_thread()}) == 3
+    assert loaded_in == read_in, "a scene goes to the device while another is computed"
 
 
 def run(*arguments):
@@ -140,3 +198,32 @@ def test_bundles_that_cannot_be_used_store_nothing(duckdb_url, scene, tmp_path):
     assert isinstance(ended.exception, InputError | UsageError)
     with open_store(duckdb_url) as store:
         assert store.count("look") == 0
+
+
+def test_several_choices_reach_the_search_and_those_that_cannot_be_are_one_line(
+    duckdb_url, scene, tmp_path
+):
+    write_bundle(bundle_of(1), tmp_path / "bundles")
+    write_bundle(bundle_of(2), tmp_path / "bundles")
+    with open_store(duckdb_url) as store:
+        ingest(store, [scene], IngestRequest())
+    model = ["--model", tmp_path / "bundles", "--store", duckdb_url, "--out", tmp_path / "out"]
+    for bad, said in (
+        (["--device", "cpu", "--device", "cpu"], "device cpu is named twice"),
+        (["--device", "abacus"], "device 'abacus' is unknown"),
+        (["--device", "mps"], "device mps: the networks cannot be loaded there"),
+        (["--tta", "d5"], "tta 'd5': there are none, flips, d4"),
+        (["--max-spread", "2"], "max_spread 2.0: expected 0 to 1"),
+    ):
+        ended = run(*model, *bad)
+        assert isinstance(ended.exception, UsageError)
+        assert said in str(ended.exception)
+        assert "\n" not in str(ended.exception)
+    with open_store(duckdb_url) as store:
+        assert store.count("look") == store.count("run") - 1 == 0
+    ended = run(*model, "--device", "cpu", "--tta", "flips", "--max-spread", "0.25")
+    assert ended.exit_code == 0, ended.output
+    with open_store(duckdb_url) as store:
+        (detected,) = store.read("run", scope={"step": "detect"}).to_pylist()
+        params = json.loads(detected["params"])
+    assert (params["tta"], params["max_spread"], params["threshold"]) == ("flips", 0.25, 0.5)

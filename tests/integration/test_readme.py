@@ -15,7 +15,10 @@ ROOT = Path(__file__).resolve().parents[2]
 ENTERING = ("source .venv", "cd docs/example")
 """Lines that bring a reader into the environment and folder in which the test already is."""
 
-OF_ONES_OWN = ("rts-track train my-scenes", "rts-track model show my-model")
+OF_ONES_OWN = (
+    *("rts-track train my-scenes", "rts-track tune other-scenes", "rts-track model show my-tuned"),
+    *("rts-track detect --model my-tuned", "rts-track validate --truth third-place"),
+)
 """Commands on a reader's own files."""
 
 
@@ -68,6 +71,7 @@ def test_the_way_from_scenes_runs_as_printed(tmp_path):
     ][:1]
     n_true, n_found, n_right = (int(cell) for cell in re.findall(r" (\d+)(?= )", objects)[:3])
     assert n_right > 0.7 * max(n_true, n_found)
+    assert "beside truth_label" in ended.stdout
 
 
 def test_the_spatial_example_runs_as_printed(tmp_path):

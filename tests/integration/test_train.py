@@ -229,6 +229,32 @@ def _outline(outline_id, source):
     return row | {"geometry": shapely.to_wkb(square)}
 
 
+def test_training_may_start_from_bundles_and_says_so(place):
+    labels = labels_in(place / "slumps.gpkg", BY_SEASON)
+    first = request_for(place, layers=("red", "nir", "ndvi"))
+    start = read_ensemble(train(scenes_of(place), labels, first).bundles).bundles
+    start = tuple(sorted(start, key=lambda bundle: bundle.name))
+    params = replace(first.params, start=start, architecture=None, name="tuned")
+    asked = request_for(place, out=place / "tuned", params=params)
+    report = train(scenes_of(place), labels, asked)
+    assert report.layers == ("red", "nir", "ndvi")
+    assert any(line.startswith("started from rts-1, rts-2; learning") for line in report.lines())
+    tuned = read_ensemble(report.bundles)
+    assert {each.training["start"] for each in tuned.bundles} == {"rts-1", "rts-2"}
+    again = request_for(
+        place,
+        out=place / "tuned",
+        params=replace(params, start=start[::-1]),
+        is_resumed=True,
+    )
+    with pytest.raises(UsageError, match="other scenes, labels or parameters"):
+        train(scenes_of(place), labels, again)
+    other = replace(asked, out=place / "other", layers=("red", "nir"))
+    with pytest.raises(UsageError, match="reads red, nir, ndvi, not red, nir"):
+        train(scenes_of(place), labels, other)
+    assert not other.out.exists()
+
+
 @pytest.fixture
 def run():
     app = typer.Typer()
@@ -247,6 +273,14 @@ def test_the_command_trains_and_tells(place, run):
     assert "windows of 2 scenes, of red, nir, ndvi" in ended.output
     manifest = json.loads((place / "bundles" / "rts-1" / "bundle.json").read_text())
     assert [each["name"] for each in manifest["inputs"]] == ["red", "nir", "ndvi"]
+    ended = run(
+        place / "scenes", "--labels", place / "slumps.gpkg", "--season-field", "year",
+        "--out", place / "tuned", "--start", place / "bundles", "--keep-statistics",
+        "--members", 2, "--epochs", 1, "--folds", 2, "--window", 32, "--block", 480,
+    )  # fmt: skip
+    assert ended.exit_code == 0, ended.output + repr(ended.exception)
+    assert "started from rts-1; learning rate up to 0.0002" in ended.output
+    assert "kept as they were" in ended.output
 
 
 @pytest.mark.parametrize(
@@ -260,6 +294,34 @@ def test_the_command_trains_and_tells(place, run):
         (["scenes", "--labels", "slumps.gpkg", "--season-field", "jahr"], "no field 'jahr'"),
         (["scenes", "--labels", "nowhere.gpkg"], "no such file"),
         (["scenes", "--labels", "slumps.gpkg", "--window", "100"], "a multiple of 32"),
+        (["scenes", "--labels", "slumps.gpkg", "--start", "nowhere"], "no such model bundle"),
+        (["scenes", "--labels", "slumps.gpkg", "--keep-statistics"], "name the bundles"),
+        (
+            [
+                "scenes",
+                "--labels",
+                "slumps.gpkg",
+                "--start",
+                "demo-sentinel2",
+                "--network",
+                "small",
+                "--layers",
+                "red,nir",
+            ],
+            "leave the layers to it",
+        ),
+        (
+            [
+                "scenes",
+                "--labels",
+                "slumps.gpkg",
+                "--start",
+                "demo-sentinel2",
+                "--network",
+                "standard",
+            ],
+            "not a UnetPlusPlus(encoder_name=resnet18)",
+        ),
     ],
 )
 def test_what_is_asked_wrongly_is_told_in_one_line(place, run, monkeypatch, arguments, said):

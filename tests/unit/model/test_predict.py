@@ -6,8 +6,10 @@ from rts_track.errors import InputError, UsageError
 from rts_track.model.bundle import Calibration, Input, ensemble_of
 from rts_track.model.canvas import Canvas
 from rts_track.model.predict import Predictor
+from rts_track.model.resident import ResidentPredictor, TooLargeError
 from rts_track.raster.grid import Window
-from rts_track.raster.probability import as_probability
+from rts_track.raster.probability import as_bytes, as_probability
+from rts_track.raster.raw import RawBand, RawScene
 from rts_track.raster.windows import plan_windows
 
 
@@ -39,7 +41,7 @@ class Hungry(Flat):
 def predictor_of(bundles, networks=None, **options):
     options = {"window_px": 48, "overlap_px": 16, "device": "cpu", **options}
     predictor = Predictor(ensemble_of(bundles), **options)
-    for member, network in zip(predictor.members, networks or [], strict=False):
+    for member, network in zip(predictor.forward.members, networks or [], strict=False):
         member.network = network
     return predictor
 
@@ -241,11 +243,224 @@ def test_layers_are_known_by_name_not_by_place(make_bundle, noise_stack):
 
 
 @pytest.mark.parametrize(
-    "options", [{"overlap_px": 48}, {"batch": 0}, {"device": "abacus"}, {"window_px": 0}]
+    "options",
+    [
+        {"overlap_px": 48},
+        {"overlap_px": -1},
+        {"overlap_px": 2000, "window_px": None},
+        {"window_px": 0},
+        {"batch": 0},
+        {"device": "abacus"},
+        {"tta": "turns"},
+        {"precision": "int4"},
+        {"engine": "steam"},
+    ],
 )
-def test_options_that_cannot_be_are_refused(make_bundle, options):
-    with pytest.raises(UsageError):
+def test_options_that_cannot_be_are_refused_in_one_line(make_bundle, options):
+    with pytest.raises(UsageError) as refused:
         predictor_of([make_bundle()], **options)
+    line = str(refused.value)
+    assert "\n" not in line
+    assert str(next(iter(options.values()))) in line
+
+
+def test_a_small_scene_is_one_window_of_our_own_choice_and_the_same_as_a_larger_one(
+    make_bundle, noise_stack
+):
+    stack = noise_stack((70, 130))
+    own = predictor_of([make_bundle()], window_px=None, overlap_px=None).predict(stack)
+    given = predictor_of([make_bundle()], window_px=512, overlap_px=64).predict(stack)
+    assert own.n_windows == given.n_windows == 1
+    np.testing.assert_array_equal(own.probability, given.probability)
+
+
+def test_a_larger_scene_is_divided_evenly_into_windows_of_our_own_choice(make_bundle, noise_stack):
+    stack = noise_stack((40, 1200))
+    made = predictor_of([make_bundle()], [Flat()], window_px=None, overlap_px=None).predict(stack)
+    assert [window[1:] for window in stack.asked] == [(0, 40, 640), (560, 40, 640)]
+    np.testing.assert_allclose(as_probability(made.probability), expected(stack), atol=0.0021)
+
+
+class Wide(Flat):
+    """A network that runs out of memory over windows wider than so many pixels."""
+
+    def __init__(self, most_px):
+        super().__init__()
+        self.most_px = most_px
+
+    def forward(self, seen):
+        if seen.shape[3] > self.most_px:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")
+        return super().forward(seen)
+
+
+def test_windows_of_our_own_choice_are_halved_for_lack_of_memory(make_bundle, noise_stack):
+    stack = noise_stack((40, 1200))
+    own = {"window_px": None, "overlap_px": None}
+    predictor = predictor_of([make_bundle()], [Wide(300)], **own)
+    made = predictor.predict(stack)
+    assert 4 < made.n_windows == predictor.predict(stack).n_windows
+    np.testing.assert_allclose(as_probability(made.probability), expected(stack), atol=0.0021)
+    with pytest.raises(InputError, match=r"256 px on cpu.* a larger machine"):
+        predictor_of([make_bundle()], [Wide(32)], **own).predict(stack)
+
+
+def shown(stored):
+    return as_probability(stored).astype(np.float64)
+
+
+def test_members_count_by_their_weights(make_bundle, noise_stack):
+    stack = noise_stack((70, 90))
+    bundles = [make_bundle(seed, weight=weight) for seed, weight in enumerate((1.0, 2.5, 0.5))]
+    predictor = predictor_of(bundles)
+    made = predictor.predict(stack, keeps_members=True)
+    shares = np.array([each.weight for each in predictor.ensemble.bundles]) / 4.0
+    members = shown(made.members)
+    mean = np.tensordot(shares, members, axes=1)
+    spread = np.sqrt(np.tensordot(shares, (members - mean) ** 2, axes=1))
+    np.testing.assert_allclose(shown(made.probability), mean, atol=0.0041)
+    np.testing.assert_allclose(shown(made.spread), spread, atol=0.0041)
+    assert np.abs(members.mean(axis=0) - mean).max() > 0.02
+
+
+@pytest.mark.parametrize("weight", [1.0, 3.0])
+def test_members_of_equal_weight_give_the_bytes_of_plain_mean_and_deviation(
+    make_bundle, noise_stack, weight
+):
+    stack = noise_stack((50, 60))
+    bundles = [make_bundle(seed, weight=weight) for seed in range(3)]
+    predictor = predictor_of(bundles, window_px=64)
+    seen = np.pad(stack.layers, ((0, 0), (0, 14), (0, 4)), mode="symmetric")
+    members = predictor._forward(seen[None])[0, :, :50, :60]
+    made = predictor.predict(stack)
+    clear = np.ones((50, 60), dtype=bool)
+    np.testing.assert_array_equal(made.probability, as_bytes(members.mean(axis=0), clear))
+    np.testing.assert_array_equal(made.spread, as_bytes(members.std(axis=0), clear))
+
+
+def test_the_curve_changes_the_mean_and_nothing_else(make_bundle, noise_stack):
+    stack = noise_stack((50, 60))
+    stack.clear[:9] = False
+    curve = ((0.1, 0.0), (0.5, 0.2), (0.8, 1.0))
+    plain, curved = (
+        predictor_of([make_bundle(seed, curve=each) for seed in range(2)]).predict(
+            stack, keeps_members=True
+        )
+        for each in ((), curve)
+    )
+    expected = np.interp(shown(plain.probability), *zip(*curve, strict=True))
+    expected[~stack.clear] = np.nan
+    np.testing.assert_allclose(shown(curved.probability), expected, atol=0.0021)
+    np.testing.assert_array_equal(curved.spread, plain.spread)
+    np.testing.assert_array_equal(curved.members, plain.members)
+    assert (curved.probability[:9] == 255).all()
+
+
+def test_members_are_kept_as_each_alone_would_be_if_they_are_asked_for(make_bundle, noise_stack):
+    stack = noise_stack((97, 131))
+    stack.clear[20:60, 10:90] = False
+    predictor = predictor_of([make_bundle(seed) for seed in range(3)])
+    made = predictor.predict(stack, keeps_members=True)
+    assert predictor.predict(stack).members is None
+    assert made.members.dtype == np.uint8
+    for bundle, member in zip(predictor.ensemble.bundles, made.members, strict=True):
+        alone = predictor_of([bundle]).predict(stack)
+        np.testing.assert_array_equal(member, alone.probability)
+
+
+class Leaning(torch.nn.Module):
+    """A network that knows left from right."""
+
+    def forward(self, seen):
+        return seen.sum(dim=1, keepdim=True) + torch.linspace(-4, 2, seen.shape[3])
+
+
+def test_the_augmentation_is_the_ensembles_unless_another_is_asked_for(make_bundle, noise_stack):
+    stack = noise_stack((32, 32))
+
+    def predicted(meant, asked):
+        bundle = make_bundle(tta=meant)
+        return predictor_of([bundle], [Leaning()], tta=asked).predict(stack).probability
+
+    plain, flipped = predicted("none", None), predicted("flips", None)
+    assert np.abs(plain.astype(int) - flipped).max() > 10
+    np.testing.assert_array_equal(predicted("none", "flips"), flipped)
+    np.testing.assert_array_equal(predicted("flips", "none"), plain)
+
+
+def test_in_bf16_the_windowed_way_differs_little(make_bundle, noise_stack):
+    stack = noise_stack((70, 90))
+    exact, half = (
+        shown(predictor_of([make_bundle()], precision=each).predict(stack).probability)
+        for each in (None, "bf16")
+    )
+    assert 0 < np.abs(exact - half).max() < 0.05
+
+
+class RawStack:
+    """A stack that can be had whole, too."""
+
+    def __init__(self, stack):
+        self.stack, self.names, self.grid = stack, stack.names, stack.grid
+
+    def read(self, window):
+        return self.stack.read(window)
+
+    def raw(self):
+        bands = tuple(
+            RawBand(name=name, stored=layer, scale=1.0, offset=0.0, nodata=None)
+            for name, layer in zip(self.names, self.stack.layers, strict=True)
+        )
+        return RawScene(grid=self.grid, names=self.names, bands=bands, is_clear=self.stack.clear)
+
+
+def test_the_resident_engine_takes_the_scene_whole_and_finds_the_same(make_bundle, noise_stack):
+    bundles = [
+        make_bundle(seed, weight=1.0 + seed, curve=((0.0, 0.1), (1.0, 1.0))) for seed in (0, 1)
+    ]
+    stack = noise_stack((97, 131))
+    windowed = predictor_of(bundles).predict(stack, keeps_members=True)
+    stack.asked.clear()
+    predictor = predictor_of(bundles, engine="resident")
+    found = predictor.predict(RawStack(stack), keeps_members=True)
+    assert predictor.is_resident
+    assert stack.asked == []
+    for name in ("probability", "spread", "members"):
+        one, other = (getattr(each, name).astype(int) for each in (found, windowed))
+        assert np.abs(one - other).max() <= 1, name
+    assert found.n_windows == windowed.n_windows
+
+
+def test_what_cannot_be_had_whole_is_read_window_by_window(make_bundle, noise_stack):
+    stack = noise_stack((60, 60))
+    found = predictor_of([make_bundle()], engine="resident").predict(stack)
+    windowed = predictor_of([make_bundle()]).predict(stack)
+    np.testing.assert_array_equal(found.probability, windowed.probability)
+
+
+def test_a_scene_too_large_for_the_device_is_read_window_by_window_and_that_is_said(
+    make_bundle, noise_stack, monkeypatch, caplog
+):
+    def refuse(self, *given, **options):
+        raise TooLargeError(60, 60)
+
+    monkeypatch.setattr(ResidentPredictor, "predict", refuse)
+    stack = noise_stack((60, 60))
+    found = predictor_of([make_bundle()], engine="resident").predict(RawStack(stack))
+    windowed = predictor_of([make_bundle()]).predict(stack)
+    np.testing.assert_array_equal(found.probability, windowed.probability)
+    (record,) = caplog.records
+    assert "window by window" in record.getMessage()
+
+
+def test_weights_of_a_member_shift_what_a_canvas_makes_of_it():
+    canvas = Canvas((32, 32), 2, (32, 32), 8, shares=(0.75, 0.25), keeps_members=True)
+    probabilities = np.stack([np.full((32, 32), value, np.float32) for value in (0.8, 0.4)])
+    canvas.add(Window(0, 0, 32, 32), probabilities, np.ones((32, 32), bool))
+    canvas.finish()
+    assert (canvas.probability == 175).all()  # 0.7
+    assert (canvas.spread == 43).all()  # sqrt(0.75 * 0.01 + 0.25 * 0.09) = 0.1732
+    assert canvas.members[:, 0, 0].tolist() == [200, 100]
 
 
 def test_memory_is_bounded_by_the_rows_of_a_window():

@@ -171,6 +171,25 @@ def test_the_minimum_is_an_area_and_not_a_number_of_pixels():
     assert n_px(found(text, exact)) == [4, 2]
 
 
+def test_footprints_on_which_members_disagree_too_much_in_the_mean_are_left_out():
+    text = """
+        .......
+        .##....
+        .##.##.
+        ......."""
+    spread = np.zeros((4, 7), dtype=np.uint8)
+    spread[1:3, 1:3] = [[0, 50], [50, 100]]
+    spread[2, 4:6] = 100
+    kept = {
+        most: n_px(found(text, ExtractParams(threshold=0.5, min_area_m2=0.0, max_spread=most), of))
+        for most, of in ((None, spread), (0.4, spread), (0.3, spread), (0.2, spread), (0.1, spread))
+    }
+    assert kept == {None: [4, 2], 0.4: [4, 2], 0.3: [4], 0.2: [4], 0.1: []}
+    strict = ExtractParams(threshold=0.5, min_area_m2=0.0, max_spread=0.0)
+    assert n_px(found(text, strict)) == [4, 2], "without a spread nothing is known of it"
+    assert n_px(found(text, strict, np.zeros((4, 7), dtype=np.uint8))) == [4, 2]
+
+
 def test_footprints_come_in_the_order_of_their_first_pixels():
     drawing = """
         ..+....
@@ -196,8 +215,11 @@ def test_areas_are_those_of_the_equal_area_plane_whatever_the_rasters_crs(crs):
 
 
 def test_thresholds_and_areas_out_of_range_are_refused():
-    for bad in ({"threshold": 0.0}, {"threshold": 1.1}, {"min_area_m2": -1.0}, {"smooth_m": -1.0}):
-        with pytest.raises(ValueError, match=r"threshold|negative"):
+    for bad in (
+        *({"threshold": 0.0}, {"threshold": 1.1}, {"min_area_m2": -1.0}, {"smooth_m": -1.0}),
+        *({"max_spread": -0.1}, {"max_spread": 1.1}),
+    ):
+        with pytest.raises(ValueError, match=r"threshold|negative|max_spread"):
             ExtractParams(**{"threshold": 0.5, "min_area_m2": 0.0, **bad})
 
 

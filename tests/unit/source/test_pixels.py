@@ -124,3 +124,22 @@ def test_what_no_float32_holds_is_nodata(tmp_path, products):
         is_clear = opened.clear(scene.grid.whole)
     np.testing.assert_allclose(red, [[0.1, np.nan], [np.nan, 0.2]])
     np.testing.assert_array_equal(is_clear, [[True, False], [False, True]])
+
+
+def test_bands_read_raw_are_those_of_the_files_and_as_clear(pixels):
+    bands, is_clear = pixels.raw(["nir", "red"])
+    assert [band.name for band in bands] == ["nir", "red"]
+    whole = pixels.scene.grid.whole
+    np.testing.assert_array_equal(is_clear, pixels.clear(whole))
+    for band, values in zip(bands, pixels.read(["nir", "red"], whole), strict=True):
+        reflectance = band.stored.astype(np.float32) * np.float32(band.scale)
+        reflectance[~np.isfinite(reflectance)] = np.nan
+        np.testing.assert_array_equal(reflectance + np.float32(band.offset), values)
+
+
+def test_bands_that_are_not_asked_for_tell_what_is_clear_all_the_same(pixels):
+    bands, is_clear = pixels.raw(["red"])
+    assert len(bands) == 1
+    assert not is_clear[4, 5]
+    with pytest.raises(InputError, match="no band swir1"):
+        pixels.raw(["swir1"])

@@ -7,6 +7,7 @@ from affine import Affine
 
 from rts_track.errors import InputError
 from rts_track.raster.grid import Grid, Window
+from rts_track.source import auxiliary as auxiliary_module
 from rts_track.source.auxiliary import Auxiliary
 from rts_track.source.scene import Band, MaskFile, Scene
 from rts_track.source.stack import missing_layers, open_stack
@@ -165,3 +166,81 @@ def test_files_that_do_not_reach_the_scene_are_told_when_the_stack_is_opened(sce
     far = write(tmp_path / "far_dem.tif", np.zeros((1, 20, 20), np.float32), away)
     with pytest.raises(InputError, match=r"far_dem\.tif: its elevations do not reach the scene"):
         open_stack(scene, ("slope",), Auxiliary(dem=far))
+
+
+def test_a_scene_read_raw_holds_what_its_files_hold(scene, dem, trend):
+    names = ("ndvi", "slope", "green", "tc_wetness")
+    with open_stack(scene, names, Auxiliary(dem=dem, trend=trend)) as stack:
+        raw = stack.raw()
+        _, clear = stack.read(GRID.whole)
+    assert raw.raw() is raw
+    assert (raw.grid, raw.names) == (GRID, names)
+    bands = {band.name: band for band in raw.bands}
+    assert set(bands) == {"green", "nir", "red"}
+    assert bands["nir"].stored.dtype == np.uint16
+    assert bands["nir"].stored[0, 0] == 0
+    assert (bands["nir"].stored[1:] == 3000).all()
+    assert (bands["nir"].scale, bands["nir"].offset, bands["nir"].nodata) == (1e-4, 0.0, 0.0)
+    np.testing.assert_array_equal(raw.is_clear, clear)
+    (elevation,), (trends,) = raw.elevation, raw.trend
+    assert elevation.values.shape[0] == 1
+    assert elevation.values.dtype == trends.values.dtype == np.float32
+    assert trends.values.shape[0] == 3
+    assert (trends.values[2] == 120.0).all()
+    assert raw.origins == {"elevation": str(dem), "trend": str(trend)}
+    assert raw.made == {}
+
+
+def test_a_scene_read_raw_reaches_as_far_as_its_layers_are_told_by(scene, dem):
+    with open_stack(scene, ("relative_elevation",), Auxiliary(dem=dem)) as stack:
+        (piece,) = stack.raw().elevation
+    disc_m = 100.0
+    for inner, outer, sign in zip(GRID.bounds, piece.grid.bounds, (-1, -1, 1, 1), strict=True):
+        assert sign * (outer - inner) >= disc_m
+
+
+def test_only_what_the_layers_need_is_read_raw(scene, dem, trend):
+    with open_stack(scene, ("red", "slope"), Auxiliary(dem=dem, trend=trend)) as stack:
+        raw = stack.raw()
+    assert [band.name for band in raw.bands] == ["red"]
+    assert raw.elevation
+    assert not raw.trend
+    assert raw.n_bytes < 20_000
+
+
+def test_layers_that_are_kept_come_as_they_are_kept(scene, dem, trend, tmp_path):
+    names = ("slope", "tc_wetness")
+    auxiliary = Auxiliary(dem=dem, trend=trend, cache=tmp_path / "cache")
+    with open_stack(scene, names, auxiliary) as stack:
+        values, _ = stack.read(GRID.whole)
+    with open_stack(scene, names, auxiliary) as stack:
+        raw = stack.raw()
+    assert not raw.elevation
+    assert not raw.trend
+    assert set(raw.made) == set(names)
+    for name, layer in zip(names, values, strict=True):
+        counted, step = raw.made[name]
+        assert counted.dtype == np.int16
+        np.testing.assert_array_equal(counted.astype(np.float32) * np.float32(step), layer)
+
+
+def test_elevations_that_take_too_much_memory_are_made_layers_of_where_they_are_read(
+    scene, dem, monkeypatch
+):
+    monkeypatch.setattr(auxiliary_module, "MOST_RAW_BYTES", 1000)
+    with open_stack(scene, ("slope",), Auxiliary(dem=dem)) as stack:
+        raw = stack.raw()
+        values, _ = stack.read(GRID.whole)
+    assert not raw.elevation
+    counted, step = raw.made["slope"]
+    np.testing.assert_array_equal(counted.astype(np.float32) * np.float32(step), values[0])
+
+
+def test_a_scene_in_a_hole_is_told_so_when_it_is_read_raw(scene, dem):
+    with rasterio.open(dem, "r+") as dataset:
+        dataset.write(np.full((1, dataset.height, dataset.width), -9999.0, np.float32))
+    with (
+        open_stack(scene, ("slope",), Auxiliary(dem=dem)) as stack,
+        pytest.raises(InputError, match=r"ramp_dem\.tif: it has nothing but holes"),
+    ):
+        stack.raw()
