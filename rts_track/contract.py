@@ -192,7 +192,9 @@ _TABLES = (
         key=("run_id",),
         columns=(
             _text("run_id", "derived from code version, parameters, bundle and inputs"),
-            _text("step", "import, ingest, align, detect, link, measure, region or verdict"),
+            _text(
+                "step", "import, ingest, align, detect, link, measure, validate, region or verdict"
+            ),
             _timestamp("started_at", "when it began"),
             _timestamp("finished_at?", "when it ended"),
             _text("code_version", "version of rts-track"),

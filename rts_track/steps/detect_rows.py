@@ -23,19 +23,16 @@ Row = dict[str, Any]
 
 
 def source_row(
-    stored: Row, ensemble: Ensemble, params: ExtractParams, *, is_as_meant: bool
+    stored: Row, ensemble: Ensemble, params: ExtractParams, *, recall: float | None
 ) -> pa.Table:
-    """The source as one row, with what the ensemble that searches for it now says of it.
-
-    Its recall holds for a search as its bundles mean it; of any other it is unknown.
-    """
+    """The source as one row, with what the ensemble that searches for it now says of it."""
     row = {
         **stored,
         "kind": ensemble.kind,
         "mapper": "model",
         "min_area_m2": params.min_area_m2,
         "delineation_sigma_m": ensemble.delineation_sigma_m,
-        "recall": ensemble.recall if is_as_meant else None,
+        "recall": recall,
     }
     return pa.Table.from_pylist([row], schema=arrow_schema("source"))
 

@@ -28,15 +28,14 @@ STEP = "detect"
 class SearchRecord:
     """Writes down one search of a scene, whatever it comes to, under one run.
 
-    `source` is the scene's source as it is stored; `is_as_meant`, whether the search is as the
-    ensemble's bundles mean it.
+    `source` is the scene's source as it is stored; `recall`, its recall by such searches, if known.
     """
 
     store: Store
     search: Search
     source: Row
     ensemble: Ensemble
-    is_as_meant: bool
+    recall: float | None
     started_at: dt.datetime
 
     @property
@@ -65,9 +64,7 @@ class SearchRecord:
             self.store.upsert("look", failed_row(self.search, self.run_id, failure))
 
     def _source_row(self) -> pa.Table:
-        return source_row(
-            self.source, self.ensemble, self.search.params, is_as_meant=self.is_as_meant
-        )
+        return source_row(self.source, self.ensemble, self.search.params, recall=self.recall)
 
     @property
     def _run_params(self) -> dict[str, object]:

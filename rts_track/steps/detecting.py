@@ -23,6 +23,7 @@ from rts_track.steps.detect_report import DetectReport, Failure, Pace, Searched
 from rts_track.steps.detect_request import DetectRequest
 from rts_track.steps.detect_stages import overlapped
 from rts_track.steps.detect_writing import SearchRecord
+from rts_track.steps.recall import validated_recalls
 
 if TYPE_CHECKING:
     from rts_track.model.bundle import Ensemble
@@ -101,6 +102,7 @@ class _Detection:
         """As `detect`, which see."""
         self._store, self._ensemble, self._request, self._plan = store, ensemble, request, plan
         self._predictor, self._progress = predictor, progress
+        self._validated_recalls = validated_recalls(store, ensemble.sha256)
         self._is_raw = False
         self._is_alone = True
         self._uploading: Predictor | None = None
@@ -191,7 +193,7 @@ class _Detection:
             search=search,
             source=self._plan.sources[search.scene["source"]],
             ensemble=self._ensemble,
-            is_as_meant=self._request.is_as_meant(self._ensemble),
+            recall=self._recall(search.scene["source"]),
             started_at=outcome.started_at,
         )
         try:
@@ -206,6 +208,15 @@ class _Detection:
             record.failed(failure.reason)
             self._failures[search.scene_id] = failure
             _log.info("detect: scene %s failed: %s", search.scene_id, failure.reason)
+
+    def _recall(self, source: str) -> float | None:
+        """The source's recall: as validated, else as the bundles say.
+
+        Both hold for searches as the bundles mean them; of any other it is unknown.
+        """
+        if not self._request.is_as_meant(self._ensemble):
+            return None
+        return self._validated_recalls.get(source, self._ensemble.recall)
 
     def _stored(self, record: SearchRecord, seen: _Seen) -> Searched:
         """What a scene came to: its raster written, its look and footprints stored."""

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from rts_track.errors import InputError, UsageError
+from rts_track.steps.recall import STEP, searching_ensemble
 from rts_track.steps.runs import record_run
 from rts_track.steps.validating_report import ValidationReport
 from rts_track.steps.validating_samples import (
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from rts_track.store.base import Reader, Store
 
 __all__ = ["Samples", "ValidateRequest", "validate", "validate_stored", "write_recall"]
-
-STEP = "validate"
 
 LEAST_BLOCK_M = 100.0
 """Smaller blocks would cut through single slumps."""
@@ -116,7 +115,8 @@ class RecallWritten:
 def write_recall(store: Store, report: ValidationReport, request: ValidateRequest) -> RecallWritten:
     """Make the report's recall of objects by overlap that of the source; what it was before.
 
-    In one transaction, with a run of the step `validate`; the same recall again writes nothing.
+    In one transaction, with a run of the step `validate`; the same recall again writes nothing. It
+    stays the source's while the same ensemble searches on.
 
     Raises:
         UsageError: the report is of a file, not of a source.
@@ -142,7 +142,14 @@ def write_recall(store: Store, report: ValidationReport, request: ValidateReques
         if row["recall"] != recall:
             store.update("source", pa.table({"source": [report.name], "recall": [recall]}))
             params = _run_params(report, request)
-            record_run(store, STEP, params, report.inputs_sha256, started_at=started_at)
+            record_run(
+                store,
+                STEP,
+                params,
+                report.inputs_sha256,
+                started_at=started_at,
+                bundle_sha256=searching_ensemble(store, report.name),
+            )
     return written
 
 

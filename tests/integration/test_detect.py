@@ -12,20 +12,24 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pyogrio
 import pyproj
 import pytest
 import rasterio
 import shapely
+import shapely.affinity
 
 from rts_track import grid
 from rts_track.errors import UsageError
 from rts_track.model.bundle import Architecture, Bundle, Calibration, Input, ensemble_of
 from rts_track.source.auxiliary import Auxiliary
+from rts_track.steps import validating
 from rts_track.steps.detecting import DetectRequest, detect
 from rts_track.steps.exporting import export
 from rts_track.steps.ingesting import IngestRequest, ingest
 from rts_track.steps.linking import link
 from rts_track.steps.status import status_lines
+from rts_track.steps.validating import ValidateRequest, validate_stored, write_recall
 from rts_track.store.base import open_store
 
 SIZE = (60, 80)
@@ -170,6 +174,34 @@ def test_the_source_is_what_the_ensemble_says(store, add):
     search(store, threshold=0.6)
     (source,) = rows(store, "source")
     assert source["recall"] is None
+
+
+def test_a_validated_recall_stays_while_the_same_ensemble_searches_on(
+    store, add, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(validating, "LEAST_TRUE", 1)
+    add(2021, SLUMP)
+    search(store)
+    (found,) = (shapely.from_wkb(row["geometry"]) for row in rows(store, "footprint"))
+    missed = shapely.affinity.translate(found, 0.002)
+    truth = np.array([found, missed], dtype=object)
+    pyogrio.raw.write(
+        tmp_path / "truth.gpkg",
+        shapely.to_wkb(truth),
+        [np.arange(2)],
+        ["number"],
+        crs="EPSG:4326",
+        geometry_type="MultiPolygon",
+    )
+    request = ValidateRequest(truths=(tmp_path / "truth.gpkg",))
+    write_recall(store, validate_stored(store, request), request)
+    recall = rows(store, "source")[0]["recall"]
+    assert recall == 0.5
+    add(2022, SLUMP)
+    search(store)
+    assert rows(store, "source")[0]["recall"] == recall
+    search(store, SECOND)
+    assert rows(store, "source")[0]["recall"] == SECOND.recall
 
 
 def test_probability_and_spread_are_kept_as_a_raster_of_the_run(store, add, tmp_path):
