@@ -16,7 +16,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ from detection_settings import TUNING_SEEDS, TUNING_TEST_SEEDS, landscape_params
 
 import rts_track
 from rts_track.domain import digest
-from rts_track.model.bundle import Ensemble, ensemble_of, read_ensemble
+from rts_track.model.bundle import Calibration, Ensemble, ensemble_of, read_ensemble
 from rts_track.simulate.landscape.files import LandscapeFiles, write_landscape
 from rts_track.simulate.landscape.landscape import simulate_landscape
 from rts_track.source.auxiliary import Auxiliary
@@ -47,9 +47,12 @@ WAYS: dict[str, dict[str, object]] = {
     "temperature, weights": {"is_weighted": True},
     "temperature, flips": {"tta": "flips"},
     "temperature, d4": {"tta": "d4"},
-    "temperature, threshold for F1 of pixels": {"score": "pixels"},
+    "isotonic, threshold for IoU 0.5": {"calibration": "isotonic", "criterion": "IoU 0.5"},
+    "isotonic, threshold for pixels": {"calibration": "isotonic", "score": "pixels"},
+    "isotonic, for pixels, d4": {"calibration": "isotonic", "score": "pixels", "tta": "d4"},
 }
 """How each way is tuned, beside what all have in common."""
+UNCALIBRATED = "uncalibrated"
 
 
 @dataclass(frozen=True)
@@ -84,12 +87,21 @@ def main() -> None:
         auxiliary = Auxiliary(dem=work / "dem", trend=work / "trend", cache=work / "cache")
         auxiliary = auxiliary.only(ensemble.layers)
         outcomes = {"as given": _judged(ensemble, unseen, TuneRequest(auxiliary=auxiliary))}
+        scenes = [scene for region in tuning for scene in region.scenes]
         for name, how in WAYS.items():
-            request = TuneRequest(auxiliary=auxiliary, criterion=CRITERION, **how)
-            scenes = [scene for region in tuning for scene in region.scenes]
+            request = TuneRequest(auxiliary=auxiliary, **{"criterion": CRITERION, **how})
             report = tune(ensemble, scenes, _together(tuning), request)
             print(name, *report.lines(), sep="\n    ", flush=True)
             outcomes[name] = _judged(ensemble_of(report.bundles), unseen, request)
+        bare = ensemble_of([replace(each, calibration=Calibration()) for each in ensemble.bundles])
+        outcomes[UNCALIBRATED] = _judged(bare, unseen, TuneRequest(auxiliary=auxiliary))
+        for method in ("temperature", "isotonic"):
+            request = TuneRequest(auxiliary=auxiliary, score="pixels", calibration=method)
+            report = tune(bare, scenes, _together(tuning), request)
+            print(method, *report.lines(), sep="\n    ", flush=True)
+            outcomes[f"uncalibrated, then {method}, for pixels"] = _judged(
+                ensemble_of(report.bundles), unseen, request
+            )
     lines = list(_page(options, ensemble, tuning, outcomes))
     print(*lines, sep="\n")
     if options.out:
@@ -157,10 +169,10 @@ def _page(
     )
     yield ""
     yield (
-        "| | threshold | F1, IoU 0.3 | F1, IoU 0.5 | F1, overlap | F1 of pixels |"
+        "| | threshold | F1, IoU 0.3 | F1, IoU 0.5 | F1, overlap | F1 of pixels | area found |"
         " calibration error | where >= 0.02 | s CPU |"
     )
-    yield "|---|---|---|---|---|---|---|---|---|"
+    yield "|---|---|---|---|---|---|---|---|---|---|"
     half = [each.at_half for each in given.judgements]
     yield _row("at 0.5, no curve", "0.5", half, given, is_before=True)
     for name, outcome in outcomes.items():
@@ -169,8 +181,9 @@ def _page(
     yield ""
     yield (
         "A row's calibration error (15 bins of one width) is that of its probabilities over all"
-        " clear pixels, and over those whose mean was 0.02 or more before the curve. Seconds are"
-        " of the processor, for judging."
+        " clear pixels, and over those whose mean was 0.02 or more before the curve. Area found is"
+        " beside what is labelled. Seconds are of the processor, for judging. *Uncalibrated*: the"
+        " members without the calibration that training gave them."
     )
     weights = outcomes["temperature, weights"].ensemble.weights
     yield ""
@@ -187,6 +200,7 @@ def _row(
             for criterion in ("IoU 0.3", "IoU 0.5", "overlap")
         ),
         _mean([each.pixels.f1 for each in scored]),
+        _mean([each.area_ratio for each in scored]),
         _mean([each["width"] for each in errors], 4),
         _mean([each["doubtful"] for each in errors]),
     ]

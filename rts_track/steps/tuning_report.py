@@ -86,6 +86,11 @@ class Scored:
     objects: Mapping[str, Tally]
     pixels: Tally
 
+    @property
+    def area_ratio(self) -> float | None:
+        """Found over labelled pixels; None without any labelled."""
+        return self.pixels.n_found / self.pixels.n_true if self.pixels.n_true else None
+
     def json(self) -> dict[str, Any]:
         """Counts and shares as plain values."""
         told = {name.lower(): tally_json(tally) for name, tally in self.objects.items()}

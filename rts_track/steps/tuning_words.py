@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 SHOWN_DIGITS = 4
 """Shares are told to that many digits."""
 
+_AREA_OFF = 0.05
+"""Areas that are further off than this are worth a line: growth is told of areas."""
+
 _ERROR_DIGITS = 6
 """Calibration errors are small: nearly all pixels are surely ground."""
 
@@ -153,6 +156,22 @@ def _group_lines(report: TuneReport) -> Iterator[str]:
             )
 
 
+def _area_lines(ways: Mapping[str, Scored | None]) -> Iterator[str]:
+    """How much is found beside what is labelled: a threshold that parts neighbours shrinks all."""
+    ratios = {
+        name: ratio
+        for name, scored in ways.items()
+        if scored is not None and (ratio := scored.area_ratio) is not None
+    }
+    yield f"area found beside labelled: {', '.join(f'{n} {r:.2f}' for n, r in ratios.items())}"
+    chosen = ratios.get("chosen")
+    if chosen is not None and abs(chosen - 1.0) > _AREA_OFF:
+        yield (
+            f"areas would come out {abs(chosen - 1.0):.0%} too {'small' if chosen < 1 else 'large'}"
+            " with the choice, and growth with them: --score pixels keeps them"
+        )
+
+
 def _score_lines(report: TuneReport) -> Iterator[str]:
     ways = {
         "at 0.5 uncalibrated": report.at_half,
@@ -165,6 +184,7 @@ def _score_lines(report: TuneReport) -> Iterator[str]:
         if scored is not None
     ]
     yield f"F1 of {report.score_name}: {', '.join(told)}"
+    yield from _area_lines(ways)
     if report.left_out is None:
         yield "slumps are in one place alone: nothing is known of F1 elsewhere"
     else:
