@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import json
+import math
 import os
 import platform
 import resource
@@ -62,6 +63,8 @@ WAYS = {
     "rts-track": "as it is by default",
     "rts-track, float32": "float32, not compiled",
 }
+WHOLE = ("dn-style", "rts-track")
+"""The ways that are timed end to end."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +165,7 @@ def _timed(options: argparse.Namespace) -> Timed:
     device_mib = torch.cuda.max_memory_allocated() / 2**20 if is_cuda else 0.0
     del held
     whole, report = [], None
-    if options.whole:
+    if options.whole and options.way in WHOLE:
         for _ in range(1 + options.repeats):
             began = time.perf_counter()
             report = _search(files, ensemble, predictor)
@@ -269,9 +272,9 @@ def _page(
         share = mpx * per_mpx / one.warm_s / peak
         yield (
             f"| {way} | {one.cold_s:.1f} | {one.warm_s:.1f} | {mpx / one.warm_s:.3f}"
-            f" | {dn.warm_s / one.warm_s:.2f} | {share:.2f} | {one.whole_warm_s:.1f}"
-            f" | {dn.whole_warm_s / one.whole_warm_s:.2f} | {one.peak_mib:,.0f}"
-            f" | {one.device_mib:,.0f} |"
+            f" | {dn.warm_s / one.warm_s:.2f} | {share:.2f} | {_told(one.whole_warm_s, 1)}"
+            f" | {_told(dn.whole_warm_s / one.whole_warm_s)} | {one.peak_mib:,.0f}"
+            f" | {_told(one.device_mib or math.nan, 0)} |"
         )
     yield ""
     yield "Share of peak counts each of the scene's pixels once, however often it is predicted."
@@ -288,6 +291,10 @@ def _page(
             total = sum(one.stages.values())
             shares = ", ".join(f"{name} {100 * s / total:.0f} %" for name, s in one.stages.items())
             yield f"- {way}: {one.n_footprints:,} footprints; busy {total:.1f} s: {shares}"
+
+
+def _told(value: float, digits: int = 2) -> str:
+    return "–" if math.isnan(value) else f"{value:,.{digits}f}"
 
 
 def _agreement(found: dict[str, np.ndarray], way: str, reference: str, ensemble: Ensemble) -> str:
