@@ -17,5 +17,9 @@ class InputError(RtsTrackError):
     """A file or its features cannot be taken in; nothing of it was stored."""
 
 
+class DeviceError(RtsTrackError):
+    """A device that computed does so no more; what was stored before is unchanged."""
+
+
 class StoreError(RtsTrackError):
     """The store cannot be reached, read or written; what it held before is unchanged."""

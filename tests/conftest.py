@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import signal
 import sys
 import uuid
 from collections.abc import Iterator
@@ -19,6 +20,19 @@ import pytest
 from rts_track.store.base import Store, open_store
 
 _HERE = Path(__file__).resolve().parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let tests be alike on all machines: only `pytest -m cuda` finds a CUDA device.
+
+    What computes takes such a device where there is one, and by default in bf16, so that numbers
+    would differ from those of the processor, with which tests compare them.
+    """
+    config.addinivalue_line("markers", "cuda: needs a CUDA device; run by `pytest -m cuda` alone")
+    if config.option.markexpr != "cuda":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as a shell leaves its background jobs
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _load(name: str) -> ModuleType:

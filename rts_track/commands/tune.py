@@ -150,7 +150,9 @@ def tune(
     ] = None,
     figure: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Draw precision, recall and reliability (.png, .pdf)."),
+        typer.Option(
+            metavar="FILE", help="Draw precision, recall and reliability: .png, .pdf or .svg."
+        ),
     ] = None,
     json_file: Annotated[
         Path | None,
@@ -241,12 +243,16 @@ def _check_files(figure: Path | None, json_file: Path | None) -> None:
         from rts_track.report.figures import require_matplotlib
 
         require_matplotlib()
+        if figure.suffix.lower() not in (".png", ".pdf", ".svg"):
+            raise UsageError(f"--figure {figure}: a file that ends in .png, .pdf or .svg")
 
 
 def _regions(path: Path | None, field: str | None, region_set: str | None) -> Regions | None:
     from rts_track.steps.tuning_request import regions_in
 
     if path is None:
+        if field is not None or region_set is not None:
+            raise UsageError("--region-field, --region-set: of which regions? Give --regions FILE")
         return None
     if field is None:
         raise UsageError("--regions: say which field has their codes (--region-field)")

@@ -141,7 +141,7 @@ def validate(
     from rts_track.steps.validating import write_recall as keep_recall
     from rts_track.track.score_validation import ValidationParams
 
-    _check_files(table, figure)
+    _check_files(json, table, figure)
     request = ValidateRequest(
         truths=tuple(truth or ()),
         truth_sources=tuple(truth_source or ()),
@@ -197,8 +197,11 @@ def _numbers(text: str) -> tuple[float, ...]:
         raise UsageError(f"--iou {text!r}: numbers with commas, such as 0.3,0.5") from error
 
 
-def _check_files(table: Path | None, figure: Path | None) -> None:
+def _check_files(json: Path | None, table: Path | None, figure: Path | None) -> None:
     """UsageError before any work where an answer could not be written."""
+    for file in (json, table, figure):
+        if file is not None and not file.parent.is_dir():
+            raise UsageError(f"{file}: there is no folder {file.parent}")
     if table is not None and table.suffix.lower() not in (".csv", ".parquet"):
         raise UsageError(f"--table {table}: a file that ends in .csv or .parquet")
     if figure is not None:

@@ -196,6 +196,7 @@ def write_bundle(bundle: Bundle, parent: str | Path, *, replace: bool = False) -
             bundle give way; or the bundle says what cannot be.
     """
     check(bundle)
+    text = _manifest_json(bundle)
     folder = Path(parent) / bundle.name
     if folder.exists() and not _gives_way(folder, bundle, replace):
         return folder
@@ -206,8 +207,7 @@ def write_bundle(bundle: Bundle, parent: str | Path, *, replace: bool = False) -
     try:
         beside.mkdir(parents=True)
         (beside / WEIGHTS).write_bytes(weights_content(bundle))
-        text = json.dumps(manifest_json(bundle), indent=2, ensure_ascii=False)
-        (beside / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        (beside / MANIFEST).write_text(text, encoding="utf-8")
         if folder.exists():
             folder.rename(former)
         beside.rename(folder)
@@ -215,6 +215,15 @@ def write_bundle(bundle: Bundle, parent: str | Path, *, replace: bool = False) -
         shutil.rmtree(beside, ignore_errors=True)
     shutil.rmtree(former, ignore_errors=True)
     return folder
+
+
+def _manifest_json(bundle: Bundle) -> str:
+    """The manifest as it is written; InputError where it could not be read again."""
+    text = json.dumps(manifest_json(bundle), indent=2, ensure_ascii=False) + "\n"
+    n_bytes = len(text.encode())
+    if n_bytes > MANIFEST_BYTES:
+        raise InputError(f"bundle {bundle.name}: {n_bytes:,} bytes are too large for a manifest")
+    return text
 
 
 def read_ensemble(paths: Sequence[str | Path]) -> Ensemble:

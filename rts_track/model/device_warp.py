@@ -149,12 +149,13 @@ class _Kernel:
         edge = (self._reach,) * 4
         self._row_px = self._width + 2 * self._reach
         self._flat = functional.pad(values, edge, value=torch.nan).flatten(1)
-        self._offsets = torch.arange(1 - self._reach, self._reach + 1, device=values.device)
+        self._taps = range(1 - self._reach, self._reach + 1)
+        self._offsets = torch.arange(self._taps.start, self._taps.stop, device=values.device)
 
     @property
     def n_taps(self) -> int:
         """Values in a row of the kernel."""
-        return len(self._offsets)
+        return len(self._taps)
 
     def at(self, col: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
         """The values (n, N) at places (N,), in float64, of which some may lie outside."""
@@ -175,7 +176,7 @@ class _Kernel:
         """The mean of the differences to `about`, weighted by the kernel over what is known."""
         along = self._cubic(across)
         total, weight = torch.zeros_like(about), torch.zeros_like(about)
-        for offset in self._offsets.tolist():
+        for offset in self._taps:
             share = _cubic((offset - down) * self._scale)
             differences, is_known = self._row(first, offset, about)
             total += share * (differences * along).sum(dim=2)
@@ -190,7 +191,7 @@ class _Kernel:
         near = torch.stack([1.0 - across, across], dim=1)
         cubic, linear, weight = (torch.zeros_like(about) for _ in range(3))
         n_known = torch.zeros_like(about, dtype=torch.int32)
-        for offset in self._offsets.tolist():
+        for offset in self._taps:
             differences, is_known = self._row(first, offset, about)
             cubic += _cubic(offset - down) * (differences * along).sum(dim=2)
             n_known += is_known.sum(dim=2, dtype=torch.int32)

@@ -19,9 +19,16 @@ from torch import nn
 
 import rts_track
 from rts_track.errors import InputError, UsageError
-from rts_track.model.foreign_file import network_state, read_checkpoint, read_config
+from rts_track.model.foreign_file import check_size, network_state, read_checkpoint, read_config
 from rts_track.model.foreign_inputs import ForeignInputs, foreign_inputs
-from rts_track.model.manifest import Architecture, Bundle, Calibration, Input, check
+from rts_track.model.manifest import (
+    Architecture,
+    Bundle,
+    Calibration,
+    Input,
+    check,
+    check_architecture,
+)
 from rts_track.model.network import STRIDE_PX, new_network, weights_bytes
 from rts_track.source.bands import BAND_NAMES
 
@@ -39,6 +46,12 @@ GSD_M = {"planetscope": (3.0, 5.0), "sentinel2": (10.0, 10.0), "landsat": (30.0,
 
 _LEAST_PX = 32
 """Both projects drop what has fewer pixels."""
+
+_MOST_HEADROOM = 1_000.0
+
+_LONGEST_TEXT = 200
+_LARGEST_NUMBER = 1e15
+"""What a run is told of at most: other values say nothing."""
 
 _COUNTER = "num_batches_tracked"
 
@@ -90,8 +103,8 @@ def import_bundle(request: ForeignRequest) -> Bundle:
         InputError: the checkpoint cannot be read without executing code, or does not fit its
             configuration; what the network reads, and how it is scaled, is not said or unknown.
     """
-    if request.headroom < 1.0:
-        raise UsageError(f"headroom {request.headroom:g}: 1 or more")
+    if not 1.0 <= request.headroom <= _MOST_HEADROOM:
+        raise UsageError(f"headroom {request.headroom:g}: 1 or more, {_MOST_HEADROOM:,.0f} at most")
     origin = str(request.checkpoint)
     content = read_checkpoint(request.checkpoint)
     config = _config(content, request)
@@ -115,6 +128,7 @@ def _config(content: Mapping[str, Any], request: ForeignRequest) -> dict[str, An
     within = content.get("config")
     if within is None and isinstance(content.get("hyper_parameters"), Mapping):
         within = content["hyper_parameters"].get("config")
+    check_size(within, str(request.checkpoint))
     said = dict(within) if isinstance(within, Mapping) else {}
     return said | (read_config(request.config) if request.config else {})
 
@@ -130,15 +144,18 @@ def _architecture(config: Mapping[str, Any], origin: str) -> tuple[Architecture,
     name = model.get("arch", model.get("architecture"))
     if not isinstance(name, str):
         raise InputError(f"{origin}: its configuration names no architecture")
-    if model.get("classes", 1) != 1:
-        raise InputError(f"{origin}: tells {model['classes']} classes; expected slumps alone")
-    if model.get("activation") not in (None, "identity", "sigmoid"):
-        raise InputError(f"{origin}: ends with {model['activation']}: expected logits or a sigmoid")
+    if str(model.get("classes", 1)) != "1":
+        raise InputError(f"{origin}: tells {model['classes']!s:.20} classes; expected slumps alone")
+    activation = str(model.get("activation", None))
+    if activation not in ("None", "identity", "sigmoid"):
+        raise InputError(f"{origin}: ends with {activation:.20}: expected logits or a sigmoid")
     arguments = {key: value for key, value in model.items() if key not in _NOT_ARGUMENTS}
     if "encoder" in model:
         arguments["encoder_name"] = model["encoder"]
     channels = model.get("in_channels", model.get("input_channels"))
-    return Architecture(name=name, arguments=arguments), channels
+    if channels is not None and not isinstance(channels, int):
+        raise InputError(f"{origin}: in_channels is {channels!s:.20}: expected a number")
+    return check_architecture(Architecture(name=name, arguments=arguments), origin), channels
 
 
 def _filled(
@@ -259,11 +276,16 @@ def _story(content: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, A
     run = config.get("run_info")
     told |= run if isinstance(run, Mapping) else {}
     wanted = ("run_name", "run_id", "model_version", "time", "timestamp", "git_head", "patch_size")
-    return {
-        key: told[key]
-        for key in wanted
-        if isinstance(told.get(key), str | int | float) and not isinstance(told[key], bool)
-    }
+    return {key: told[key] for key in wanted if _is_plain(told.get(key))}
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a manifest can hold it: a finite number, or a text that is not too long."""
+    if isinstance(value, str):
+        return len(value) <= _LONGEST_TEXT and value.isprintable()
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) < _LARGEST_NUMBER  # neither NaN nor endless
 
 
 def _facts(request: ForeignRequest, read: ForeignInputs) -> dict[str, Any]:

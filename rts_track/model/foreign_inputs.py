@@ -7,7 +7,6 @@ network sees right only what it was trained on: what is not known is refused and
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -54,6 +53,11 @@ _STORED: Mapping[str, tuple[float, float]] = {
 """Slope and offset from our unit to what both projects store: reflectance and NDVI in steps of
 0.0001, NDVI from -1 on, elevations in steps of 1/300 m from -30 m on. The others as they are."""
 
+_LARGEST = 1e30
+"""Beyond it are no numbers by which anything is scaled."""
+
+_LONGEST_SHOWN = 120
+
 _WIDEST = 5.0
 """Ranges are wider or narrower than ours by less than this; beyond, other units were meant."""
 
@@ -90,7 +94,9 @@ def foreign_inputs(config: Mapping[str, Any], asked: Sequence[str], origin: str)
     names = _names(config, asked, origin)
     scaling, is_clipped, ranges = _ranges(config, names, origin)
     inputs = tuple(Input(name=name, low=low, high=high) for name, (low, high) in ranges.items())
-    sensor = "planetscope" if "planet" in config.get("data_sources", ()) else None
+    sources = config.get("data_sources")
+    is_planet = isinstance(sources, list | tuple) and "planet" in sources
+    sensor = "planetscope" if is_planet else None
     return ForeignInputs(inputs=inputs, scaling=scaling, is_clipped=is_clipped, sensor=sensor)
 
 
@@ -98,7 +104,7 @@ def _names(config: Mapping[str, Any], asked: Sequence[str], origin: str) -> tupl
     said = _said_names(config, origin)
     if asked and said and tuple(asked) != said:
         raise InputError(
-            f"{origin}: reads {', '.join(said)}, not {', '.join(asked)}: leave --layers out"
+            f"{origin}: reads {_shown(', '.join(said))}, not {', '.join(asked)}: leave --layers out"
         )
     names = said or tuple(asked)
     if not names:
@@ -109,7 +115,8 @@ def _names(config: Mapping[str, Any], asked: Sequence[str], origin: str) -> tupl
     unknown = [name for name in names if name not in RANGES]
     if unknown:
         raise InputError(
-            f"{origin}: {', '.join(unknown)}: no layer of rts-track, which has {', '.join(RANGES)}"
+            f"{origin}: {_shown(', '.join(unknown))}: no layer of rts-track, which has"
+            f" {', '.join(RANGES)}"
         )
     if len(set(names)) < len(names):
         raise InputError(f"{origin}: a layer is there twice in {', '.join(names)}")
@@ -128,7 +135,7 @@ def _said_names(config: Mapping[str, Any], origin: str) -> tuple[str, ...]:
     unknown = [source for source in sources if source not in TSS_SOURCES]
     if unknown:
         raise InputError(
-            f"{origin}: how data_sources {', '.join(unknown)} are scaled is not known; give"
+            f"{origin}: how data_sources {_shown(', '.join(unknown))} are scaled is not known; give"
             " input_combination and ranges in --config"
         )
     return tuple(name for source in sources for name in TSS_SOURCES[source])
@@ -222,6 +229,15 @@ def _of_dn(name: str, origin: str) -> tuple[float, float]:
     return DN_RANGES[name]
 
 
+def _shown(value: object) -> str:
+    """Somebody else's value in one short line."""
+    try:
+        text = value if isinstance(value, str) else repr(value)
+    except ValueError:  # a whole number too long to be told
+        text = "endless"
+    return "".join(each if each.isprintable() else " " for each in text[:_LONGEST_SHOWN])
+
+
 def _plain(value: float) -> float:
     """The number without what floating point adds to it."""
     return float(f"{value:.9g}") + 0.0
@@ -250,16 +266,18 @@ def _list(bands: Mapping[str, Any], what: str, n: int, origin: str) -> list[Any]
 
 def _number(given: Mapping[str, Any], name: str, origin: str) -> float:
     value = given.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise InputError(f"{origin}: how {name} is scaled is {value!r}: expected a number")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError(f"{origin}: how {name} is scaled is {_shown(value)}: expected a number")
+    if not abs(value) <= _LARGEST:
+        raise InputError(f"{origin}: how {name} is scaled is {_shown(value)}: no finite number")
     return float(value)
 
 
 def _pair(given: Mapping[str, Any], name: str, origin: str) -> tuple[float, float]:
     value = given.get(name)
     if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 2:
-        raise InputError(f"{origin}: range of {name} is {value!r}: expected [low, high]")
+        raise InputError(f"{origin}: range of {name} is {_shown(value)}: expected [low, high]")
     low, high = (_number({name: end}, name, origin) for end in value)
     if low >= high:
-        raise InputError(f"{origin}: range of {name} is {value!r}: expected low < high")
+        raise InputError(f"{origin}: range of {name} is {_shown(value)}: expected low < high")
     return low, high

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -183,9 +184,46 @@ class EnsembleForward(nn.Module):
         with ExitStack() as settings:
             if self.dtype is not torch.float32:
                 settings.enter_context(torch.autocast(self.device.type, dtype=self.dtype))
-            if self.device.type == "cuda":  # float32 is meant as such, and shapes are few
-                settings.enter_context(torch.backends.cudnn.flags(benchmark=True, allow_tf32=False))
+            if self.device.type == "cuda":
+                settings.enter_context(_CUDNN.held())
             yield
+
+
+class _Cudnn:
+    """The settings of cuDNN, which all threads have in common: made for as long as any computes.
+
+    Were each thread to put back what it has found, the first that ends would change the numbers
+    of the others, and the last one leave the first one's settings.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._n_computing = 0
+        self._made = ExitStack()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Float32 is meant as such, and shapes are few; as it was before once nobody computes."""
+        with self._lock:
+            if not self._n_computing:
+                self._made.enter_context(
+                    torch.backends.cudnn.flags(
+                        enabled=torch.backends.cudnn.enabled,  # without a word, it would be off
+                        benchmark=True,
+                        allow_tf32=False,
+                    )
+                )
+            self._n_computing += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._n_computing -= 1
+                if not self._n_computing:
+                    self._made.close()
+
+
+_CUDNN = _Cudnn()
 
 
 class _Member(nn.Module):
@@ -240,10 +278,11 @@ def _in_precision(network: nn.Module, dtype: torch.dtype) -> nn.Module:
     if dtype is torch.float32:
         return network
     head: nn.Module = network.segmentation_head  # type: ignore[assignment] # all of smp's have one
+    own = set(head.modules())  # kernels that have once been in `dtype` have lost their digits
     for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        if module not in own and isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             module.to(dtype)
-    network.segmentation_head = _Float32Head(head.float())
+    network.segmentation_head = _Float32Head(head)
     return network
 
 

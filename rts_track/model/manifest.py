@@ -35,6 +35,15 @@ _LARGEST = sys.float_info.max
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 """Names of bundles and encoders: one part of a path, no address."""
 
+_LONGEST_NAME = 200
+
+_FORBIDDEN_ARGUMENTS = (
+    *("encoder_weights", "pretrained", "in_channels", "classes", "activation"),
+    *("aux_params", "checkpoint_path", "cache_dir", "pretrained_cfg", "pretrained_cfg_overlay"),
+)
+"""Arguments of networks that follow from the bundle, or would let weights be taken from elsewhere:
+from an address, or from a pickle of this machine."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
@@ -210,6 +219,7 @@ def from_json(text: str, *, origin: str, weights: Path | bytes) -> Bundle:
     """
     try:
         content = json.loads(text, parse_constant=_refuse_constant)
+        json.dumps(content, ensure_ascii=False).encode()  # half a character is none
     except (ValueError, RecursionError) as error:
         raise InputError(f"{origin}: no JSON ({error})") from error
     if not isinstance(content, dict):
@@ -255,8 +265,24 @@ def _taken_of_version_2(entries: _Entries) -> dict[str, Any]:
 
 def check(bundle: Bundle) -> Bundle:
     """The bundle, if its manifest can be read back; InputError where it says what cannot be."""
-    text = json.dumps(to_json(bundle))
+    try:
+        text = json.dumps(to_json(bundle))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"bundle {bundle.name}: its manifest is no JSON ({error})") from error
     return from_json(text, origin=f"bundle {bundle.name}", weights=bundle.weights)
+
+
+def check_architecture(architecture: Architecture, origin: str) -> Architecture:
+    """The architecture, if a manifest may name it; InputError otherwise.
+
+    To be asked before a network is made: some arguments would let others' files be fetched.
+    """
+    try:
+        content = json.loads(json.dumps(dict(architecture.arguments)))
+        _architecture({**content, "name": architecture.name})
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(f"{origin}: architecture: expected {error!s:.120}") from error
+    return architecture
 
 
 class _Reading(Protocol):
@@ -320,7 +346,7 @@ def _texts(value: object) -> tuple[str, ...]:
 
 
 def _name(value: object) -> str:
-    if not isinstance(value, str) or NAME.fullmatch(value) is None:
+    if not isinstance(value, str) or len(value) > _LONGEST_NAME or NAME.fullmatch(value) is None:
         raise ValueError("a name of letters, digits, dots, dashes and underscores")
     return value
 
@@ -452,7 +478,7 @@ def _region(value: object) -> str:
 def _architecture(value: object) -> Architecture:
     content = dict(_mapping(value))
     name = _name(content.pop("name", None))
-    for key in ("encoder_weights", "pretrained", "in_channels", "classes", "activation"):
+    for key in _FORBIDDEN_ARGUMENTS:
         if key in content:
             raise ValueError(f"no {key}: it follows from the bundle")
     if "encoder_name" in content:  # a name with a colon or slash would be fetched from elsewhere

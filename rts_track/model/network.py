@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,12 @@ _UNBUILDABLE = (
     *(RuntimeError, ZeroDivisionError),
 )
 """What comes of arguments that make no network."""
+
+_FORMER_ARGUMENTS = {"decoder_use_batchnorm"}
+"""What classes of networks took once, and still understand."""
+
+_LONGEST_TOLD = 160
+"""Characters of others' words in a fault: some list all that they know."""
 
 _COUNTER = "num_batches_tracked"
 """What batch normalisation counts in training and nobody needs after it."""
@@ -79,15 +86,32 @@ def new_network(architecture: Architecture, n_inputs: int) -> nn.Module:
         names = ", ".join(sorted(each.__name__ for each in known.values()))
         raise InputError(f"architecture {architecture.name} is unknown: {names}")
     fixed: dict[str, Any] = {"encoder_weights": None, "in_channels": n_inputs, "classes": 1}
+    unknown = sorted(map(str, architecture.arguments.keys() - _arguments_of(made)))
+    if unknown:  # the rest would go to the encoder's makers, who take files and addresses
+        raise InputError(
+            f"architecture {architecture.name} cannot be made of {', '.join(unknown):.120}: it has"
+            " no such argument"
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return made(**{**architecture.arguments, **fixed})
     except _UNBUILDABLE as error:
         raise InputError(
-            f"architecture {architecture.name} cannot be made of {dict(architecture.arguments)}:"
-            f" {error}"
+            f"architecture {architecture.name} cannot be made of"
+            f" {_told(dict(architecture.arguments))}: {_told(error)}"
         ) from error
+
+
+def _arguments_of(made: type[nn.Module]) -> set[str]:
+    """The arguments that a class of networks names itself."""
+    named = inspect.signature(made).parameters.values()
+    return {each.name for each in named if each.kind is not each.VAR_KEYWORD} | _FORMER_ARGUMENTS
+
+
+def _told(words: object) -> str:
+    text = " ".join(str(words).split())
+    return text if len(text) <= _LONGEST_TOLD else f"{text[:_LONGEST_TOLD]} ..."
 
 
 def build_network(bundle: Bundle) -> nn.Module:
@@ -173,8 +197,11 @@ def verify(bundle: Bundle) -> None:
     low, high = (_per_channel([getattr(each, end) for each in bundle.inputs]) for end in _ENDS)
     shape = (1, len(bundle.inputs), 2 * STRIDE_PX, 2 * STRIDE_PX)
     layers = low + (high - low) * torch.rand(shape, generator=chance)
-    with torch.inference_mode():
-        first, second = member(layers), member(layers)
+    try:
+        with torch.inference_mode():
+            first, second = member(layers), member(layers)
+    except _UNBUILDABLE as error:
+        raise InputError(f"bundle {bundle.name}: cannot predict: {_told(error)}") from error
     if first.shape != (1, *shape[2:]):
         raise InputError(f"bundle {bundle.name}: predicts {tuple(first.shape)} of {shape}")
     if not torch.isfinite(first).all():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal, Protocol, get_args, runtime_checkable
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rts_track.errors import InputError, UsageError
+from rts_track.errors import DeviceError, InputError, UsageError
 from rts_track.model import processor
 from rts_track.model.canvas import Canvas
 from rts_track.model.forward import EnsembleForward, Precision, normalise
@@ -42,6 +43,15 @@ LEAST_WINDOW_PX = 256
 
 CPU_BATCH, CUDA_BATCH = 1, 16
 """Windows at a time: a processor gains nothing from several."""
+
+_LACK_OF_MEMORY = (
+    "can't allocate memory",
+    "not enough memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
+"""What torch says, besides its own OutOfMemoryError."""
 
 Engine = Literal["windows", "resident"]
 
@@ -155,7 +165,12 @@ class Predictor:
         Raises:
             InputError: a layer is missing, a member predicts what is no number, or memory does
                 not suffice for a single window.
+            DeviceError: the device has failed, and with it all that would be asked of it.
         """
+        with self._device_checked():
+            return self._predicted(stack, progress, keeps_members)
+
+    def _predicted(self, stack: Layers, progress: Progress, keeps_members: bool) -> Prediction:
         channels = self._channels(stack)
         if self._resident is not None and isinstance(stack, _Raw):
             from rts_track.model.resident import TooLargeError
@@ -178,10 +193,34 @@ class Predictor:
 
         To be called, by any thread, in the order of `predict`, with what that is given later.
         `ResidentPredictor.load` says how many wait; whoever does not wait comes in its turn.
+
+        Raises:
+            DeviceError: the device has failed.
         """
         if self._resident is None or not isinstance(stack, _Raw):
             return False
-        return self._resident.load(stack.raw())
+        with self._device_checked():
+            return self._resident.load(stack.raw())
+
+    @contextmanager
+    def _device_checked(self) -> Iterator[None]:
+        """A fault of torch is the device's where that is asked for its work and fails.
+
+        A CUDA device on which a kernel has failed answers every call with that until the process
+        ends: the scenes that follow are not to blame.
+        """
+        try:
+            yield
+        except RuntimeError as error:
+            if self.device.type == "cuda":
+                try:
+                    torch.cuda.synchronize(self.device)
+                except RuntimeError:
+                    said = str(error).partition("\n")[0]
+                    raise DeviceError(
+                        f"device {self.device} has failed ({said}): run the command again"
+                    ) from error
+            raise
 
     def _by_windows(
         self, stack: Layers, channels: Sequence[int], progress: Progress, keeps_members: bool
@@ -287,11 +326,13 @@ class Predictor:
 
 
 def is_lack_of_memory(error: BaseException) -> bool:
-    """Whether memory did not suffice; torch says so of the processor's in a plain RuntimeError."""
+    """Whether memory did not suffice: torch says so in a plain RuntimeError of the processor's.
+
+    And of what CUDA's libraries and pinned memory take for themselves.
+    """
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    said = str(error)
-    return "can't allocate memory" in said or "not enough memory" in said
+    return any(words in str(error) for words in _LACK_OF_MEMORY)
 
 
 class _WindowTooLargeError(Exception):
@@ -327,7 +368,10 @@ def _check_windows(window_px: int | None, overlap_px: int | None, batch: int | N
 
 
 def _precision(device: torch.device) -> Precision:
-    is_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cuda":
+        return "float32"
+    with torch.cuda.device(device):  # torch tells it of the current one alone
+        is_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
     return "bf16" if is_bf16 else "float32"
 
 

@@ -272,6 +272,7 @@ class _Cut:
     def __init__(self, channels: torch.Tensor) -> None:
         self._channels = channels
         self._batch: torch.Tensor | None = None
+        self._filled: dict[int, torch.Tensor] = {}
 
     def batch(self, windows: Sequence[Window], size: int) -> torch.Tensor:
         """The windows' channels, (size, C, h, w); beyond them whatever was there before.
@@ -279,7 +280,7 @@ class _Cut:
         Sides are filled up to the network's stride by what is mirrored there.
         """
         height, width = windows[0][2:]
-        rows, cols = (_mirrored(length) for length in (height, width))
+        rows, cols = (self._indices(length) for length in (height, width))
         if self._batch is None or len(self._batch) != size:
             shape = (size, self._channels.shape[1], len(rows), len(cols))
             self._batch = self._channels.new_zeros(shape).contiguous(
@@ -288,11 +289,17 @@ class _Cut:
         for number, window in enumerate(windows):
             seen = self._channels[0, :, *window.slices]
             if len(rows) > height:
-                seen = seen[:, torch.from_numpy(rows).to(seen.device)]
+                seen = seen[:, rows]
             if len(cols) > width:
-                seen = seen[:, :, torch.from_numpy(cols).to(seen.device)]
+                seen = seen[:, :, cols]
             self._batch[number] = seen
         return self._batch
+
+    def _indices(self, length: int) -> torch.Tensor:
+        """As `_mirrored`, on the device: brought once, as the device is waited for meanwhile."""
+        if length not in self._filled:
+            self._filled[length] = torch.from_numpy(_mirrored(length)).to(self._channels.device)
+        return self._filled[length]
 
 
 def _mirrored(length: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

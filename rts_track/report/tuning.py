@@ -124,8 +124,8 @@ def _draw_iso_f1(axes: Axes) -> None:
 def _draw_marks(axes: Axes, marks: Marks, colour: str) -> None:
     for tally, marker, face, size in (
         (marks.half, "o", "white", 7),
-        (marks.left_out, "D", "white", 6),
-        (marks.chosen, "o", colour, 8),
+        (marks.chosen, "o", colour, 9),
+        (marks.left_out, "D", "white", 5),  # last: it is what counts, and may lie on the choice
     ):
         if tally is None or tally.recall is None or tally.precision is None:
             continue
@@ -184,7 +184,7 @@ def _draw_f1(axes: Axes, picture: TuningPicture) -> None:
     )
     what = "mean" if picture.after is None else "calibrated mean"
     _label(axes, "F1 along the threshold", f"threshold of the {what}", "F1")
-    axes.set(xlim=(0, 1), ylim=(0, 1.02))
+    axes.set(xlim=(0, 1), ylim=(0, 1.1))  # room for a number above an F1 of 1
     corner = "lower left" if picture.threshold > _HALF else "lower right"
     axes.legend(loc=corner, fontsize=_NOTE_PT, framealpha=0.9)
 

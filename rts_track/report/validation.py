@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
     from rts_track.track.score_validation import Compared, ValidationParams
     from rts_track.track.score_validation_estimates import AnnotatorScores, Estimate, Of, Score
@@ -31,6 +32,9 @@ _RECALL = "#2f7d4f"
 _GRID = "#e6e6e6"
 _MOST_ROWS = 24
 """Regions or annotators that one panel holds; of more, those with most true objects."""
+
+_WIDE = 50.0
+"""Areas that differ by more are marked by powers of ten alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +89,8 @@ def _foot(picture: ValidationPicture) -> str:
     main, params = picture.main, picture.params
     tally = main.tallies[OVERLAP]
     counted = f"{tally.n_true:,} true objects, {tally.n_found:,} found"
+    if params.n_replicates == 0:
+        return f"{counted}. No intervals were asked for."
     if main.resampled == "nothing":
         return f"{counted}. No intervals: too few places."
     n = main.n_blocks if main.resampled == "blocks" else main.n_places
@@ -160,6 +166,7 @@ def _draw_areas(axes: Axes, picture: ValidationPicture) -> None:
     both = np.concatenate([matches.true_m2, matches.drawn_m2])
     ends = np.array([both.min() / 1.6, both.max() * 1.6])
     axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends, aspect="equal")
+    _mark_areas(axes, ends)
     axes.plot(ends, ends, color=INK, linewidth=0.9, zorder=1)
     for factor in (0.5, 2.0):
         axes.plot(ends, ends * factor, color=_PEOPLE, linewidth=0.7, linestyle=":", zorder=1)
@@ -185,6 +192,18 @@ def _draw_areas(axes: Axes, picture: ValidationPicture) -> None:
         color=_PEOPLE_DARK,
     )
     _frame(axes)
+
+
+def _mark_areas(axes: Axes, ends: NDArray[np.float64]) -> None:
+    """Ticks with whole numbers, as many as there is room for: 1, 2 and 5, or powers of ten."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    steps = (1.0, 2.0, 5.0) if ends[1] / ends[0] < _WIDE else (1.0,)
+    ticks_m2 = [step * 10.0**power for power in range(12) for step in steps]
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(FixedLocator(ticks_m2))
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter(FuncFormatter(lambda area_m2, _: f"{area_m2:,.0f}"))
 
 
 def _parts(picture: ValidationPicture) -> list[tuple[str, Mapping[Of, Estimate]]]:

@@ -270,6 +270,9 @@ class _Coming:
             raise InputError(f"{plain(self.url)}: more than the {most:,} bytes that it has")
         if total is not None and size < total:
             raise DroppedError(f"{plain(self.url)}: the connection broke off")
+        if self._size() != size:
+            self.begin_anew()
+            raise InputError(f"{self.part}: another run writes to it; fetch it again")
         return True
 
     def _check_length(self, response: requests.Response, total: int | None) -> None:

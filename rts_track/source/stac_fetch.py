@@ -10,9 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +37,11 @@ from rts_track.source.stac import assets_of, check_mask
 from rts_track.source.stac_item import StacAsset, StacItem, address_of, file_of, is_address, shown
 from rts_track.source.web import plain
 from rts_track.writing import appearing
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from rts_track.source.scene import SceneOptions
@@ -97,7 +104,33 @@ def fetch(web: Web, item: StacItem, options: SceneOptions, downloads: Path) -> F
     except FileExistsError as error:
         return Fetched(item_file=None, faults=(f"{error.filename}: is no folder; move it away",))
     assets = [each.asset for each in chosen if not (each.is_mask and options.is_mask_ignored)]
-    return _Folder(web=web, item=item, folder=folder, assets=assets).fetch()
+    with _alone_in(folder) as is_alone:
+        if not is_alone:
+            fault = f"{folder}: another run fetches into it; ingest again when it has ended"
+            return Fetched(item_file=None, faults=(fault,))
+        return _Folder(web=web, item=item, folder=folder, assets=assets).fetch()
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[bool]:
+    """Whether no other run is fetching into the folder; none will until the end.
+
+    The lock is the folder's own: it leaves no file, and goes with a process that is killed.
+    """
+    if fcntl is None:
+        yield True
+        return
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+    except OSError:  # a file system that knows no locks
+        yield True
+    else:
+        yield True
+    finally:
+        os.close(opened)
 
 
 def folder_of(item: StacItem, downloads: Path) -> Path:

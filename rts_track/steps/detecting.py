@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from rts_track.errors import RtsTrackError, StoreError, UsageError
+from rts_track.errors import DeviceError, RtsTrackError, StoreError, UsageError
 from rts_track.polygon.extract import extract, mask_polygons
 from rts_track.progress import Item, Progress, silent
 from rts_track.raster.probability import NOT_LOOKED_AT
@@ -71,6 +71,7 @@ def detect(
             was stored.
         InputError: the bundles' weights cannot be used; nothing was stored.
         StoreError: the store cannot be written; the scenes that were done before are in it.
+        DeviceError: a device has failed; likewise.
     """
     plan = plan_searches(store, ensemble, request)
     detection = _Detection(store, ensemble, request, plan, predictor, progress)
@@ -193,14 +194,14 @@ class _Detection:
             search=search,
             source=self._plan.sources[search.scene["source"]],
             ensemble=self._ensemble,
-            recall=self._recall(search.scene["source"]),
+            recall=self._recall(search),
             started_at=outcome.started_at,
         )
         try:
             if outcome.error is not None or outcome.made is None:
                 raise outcome.error or AssertionError("neither made nor failed")
             self._searched[search.scene_id] = self._stored(record, outcome.made)
-        except StoreError:
+        except (DeviceError, StoreError):
             raise
         except (RtsTrackError, OSError, MemoryError, RuntimeError) as error:  # torch's, the last
             failure = Failure(scene_id=search.scene_id, reason=_one_line(error))
@@ -209,14 +210,16 @@ class _Detection:
             self._failures[search.scene_id] = failure
             _log.info("detect: scene %s failed: %s", search.scene_id, failure.reason)
 
-    def _recall(self, source: str) -> float | None:
-        """The source's recall: as validated, else as the bundles say.
+    def _recall(self, search: Search) -> float | None:
+        """The recall of such searches for their source.
 
-        Both hold for searches as the bundles mean them; of any other it is unknown.
+        As it was validated, if it was; else as the bundles say, which holds for searches as they
+        mean them; of any other it is unknown.
         """
-        if not self._request.is_as_meant(self._ensemble):
-            return None
-        return self._validated_recalls.get(source, self._ensemble.recall)
+        validated = self._validated_recalls.get(search.scene["source"])
+        if validated is not None and validated.holds_for(search.recorded):
+            return validated.recall
+        return self._ensemble.recall if self._request.is_as_meant(self._ensemble) else None
 
     def _stored(self, record: SearchRecord, seen: _Seen) -> Searched:
         """What a scene came to: its raster written, its look and footprints stored."""

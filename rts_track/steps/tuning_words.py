@@ -193,6 +193,7 @@ def _score_lines(report: TuneReport) -> Iterator[str]:
             f"chosen without each {which}, and judged on it: F1 {_shown(report.left_out.f1)}"
             " (the honest figure)"
         )
+        yield from _unjudged_lines(report)
         half = report.at_half and tally_of(report.request, report.at_half).f1
         if (half or 0.0) > (report.left_out.f1 or 0.0):
             yield (
@@ -201,6 +202,18 @@ def _score_lines(report: TuneReport) -> Iterator[str]:
             )
         if report.are_scenes_places:
             yield "all scenes are of one place: even that says little of others"
+
+
+def _unjudged_lines(report: TuneReport) -> Iterator[str]:
+    """What the F1 of what is left out does not judge, for it was not chosen anew."""
+    if report.weighted is not None and report.weighted.is_kept:
+        yield "that figure is with weights that were fitted on all places, and so a little too good"
+    has_own = any(group.region and group.threshold is not None for group in report.groups)
+    if has_own and not report.are_scenes_places:
+        yield (
+            "that figure is with the threshold of all: a region's own cannot be chosen without it,"
+            " and its F1 is on what it was chosen on"
+        )
 
 
 def _weights_json(report: TuneReport, made: Weighted) -> dict[str, Any]:

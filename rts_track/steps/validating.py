@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from rts_track.errors import InputError, UsageError
-from rts_track.steps.recall import STEP, searching_ensemble
+from rts_track.steps.recall import SEARCHES, STEP, current_searches
 from rts_track.steps.runs import record_run
 from rts_track.steps.validating_report import ValidationReport
 from rts_track.steps.validating_samples import (
@@ -86,6 +86,7 @@ def validate_stored(
     return replace(
         report,
         n_left_out=read.n_left_out,
+        is_truth_everywhere=_is_everywhere(request) and report.compared.n_samples > 1,
         n_skipped=read.n_skipped,
         inputs_sha256=read.inputs_sha256,
     )
@@ -116,7 +117,7 @@ def write_recall(store: Store, report: ValidationReport, request: ValidateReques
     """Make the report's recall of objects by overlap that of the source; what it was before.
 
     In one transaction, with a run of the step `validate`; the same recall again writes nothing. It
-    stays the source's while the same ensemble searches on.
+    stays the source's while the same ensemble searches on in the same way.
 
     Raises:
         UsageError: the report is of a file, not of a source.
@@ -141,14 +142,15 @@ def write_recall(store: Store, report: ValidationReport, request: ValidateReques
         )
         if row["recall"] != recall:
             store.update("source", pa.table({"source": [report.name], "recall": [recall]}))
-            params = _run_params(report, request)
+            searches = current_searches(store, report.name)
+            params = _run_params(report, request) | {SEARCHES: list(searches.how)}
             record_run(
                 store,
                 STEP,
                 params,
                 report.inputs_sha256,
                 started_at=started_at,
-                bundle_sha256=searching_ensemble(store, report.name),
+                bundle_sha256=searches.ensemble_sha256,
             )
     return written
 
@@ -168,6 +170,12 @@ def _run_params(report: ValidationReport, request: ValidateRequest) -> dict[str,
         "n_true": tally.n_true,
         "recall": tally.recall,
     }
+
+
+def _is_everywhere(request: ValidateRequest) -> bool:
+    """Whether truth of files says to no scene and season that it belongs."""
+    fields = request.fields
+    return bool(request.truths) and not (fields.scene or fields.season or fields.date)
 
 
 def _check(params: ValidationParams, request: ValidateRequest) -> None:

@@ -81,6 +81,7 @@ class ValidationReport:
         compared: what the scores were taken from, place by place.
         params: how it was made.
         n_left_out: searches that not every truth tells of.
+        is_truth_everywhere: whether every polygon of truth counts in each of several searches.
         n_skipped: polygons of truth that could not be used.
         inputs_sha256: digest of what was read; empty where arrays were given.
     """
@@ -91,6 +92,7 @@ class ValidationReport:
     compared: Compared
     params: ValidationParams
     n_left_out: int = 0
+    is_truth_everywhere: bool = False
     n_skipped: int = 0
     inputs_sha256: str = ""
 
@@ -188,6 +190,11 @@ class ValidationReport:
         ground = "all ground" if looked is None else f"{looked / 1e6:,.2f} km2 looked at"
         n = self.compared.n_samples
         yield f"{self.name} beside {by}: {_counted(n, 'search', 'searches')}, {ground}"
+        if self.is_truth_everywhere:
+            yield (
+                "every polygon of truth counts in each search; where it is of one scene or season,"
+                " say so (--scene-field, --season-field, --date-field)"
+            )
         if self.n_left_out:
             left_out = _counted(self.n_left_out, "search", "searches")
             yield f"{left_out} left out, of which not every truth tells"

@@ -200,6 +200,11 @@ def test_a_validated_recall_stays_while_the_same_ensemble_searches_on(
     add(2022, SLUMP)
     search(store)
     assert rows(store, "source")[0]["recall"] == recall
+    search(store, threshold=0.6)
+    assert rows(store, "source")[0]["recall"] is None, "those are other searches"
+    add(2023, SLUMP)
+    search(store, season_year=2023)
+    assert rows(store, "source")[0]["recall"] == recall
     search(store, SECOND)
     assert rows(store, "source")[0]["recall"] == SECOND.recall
 

@@ -22,7 +22,7 @@ import rasterio
 import shapely
 
 from rts_track import grid
-from rts_track.errors import InputError, StoreError, UsageError
+from rts_track.errors import DeviceError, InputError, StoreError, UsageError
 from rts_track.model import network
 from rts_track.model.bundle import Threshold, ensemble_of
 from rts_track.source.auxiliary import Auxiliary
@@ -220,6 +220,30 @@ def test_a_scene_that_fails_in_any_stage_is_a_failed_look_and_the_others_go_on(
     assert [each.scene_id for each in report.searched] == IDS[:2] + IDS[3:]
     status = {row["scene_id"]: row["status"] for row in rows(six, "look")}
     assert status == {each: "failed" if each == IDS[2] else "done" for each in IDS}
+
+
+@pytest.mark.parametrize("where", ["read", "compute"])
+def test_a_device_that_fails_ends_the_run_and_no_scene_is_blamed(six, monkeypatch, where):
+    finder, n_good = Windowed(), 0
+
+    def fail(stack):
+        nonlocal n_good
+        if n_good == 2 * 3:
+            raise DeviceError("device cuda:0 has failed")
+        n_good += 1
+
+    def load(ahead):
+        if STORY.name_of(2021, NUMBERS[2]) in str(ahead._scene.files[0]):
+            raise DeviceError("device cuda:0 has failed")
+
+    if where == "compute":
+        finder.before = fail
+    else:
+        finder.is_resident, finder.load = True, load
+    with pytest.raises(DeviceError, match="cuda:0"):
+        detect(six, FIRST, DetectRequest(), predictor=finder)
+    assert {row["status"] for row in rows(six, "look")} <= {"done"}
+    assert detect(six, FIRST, DetectRequest(), predictor=Windowed()).n_failed_before == 0
 
 
 class Away:

@@ -630,3 +630,16 @@ def test_local_scenes_are_ingested_without_the_extra_and_others_name_it(
     assert done.returncode == 2
     assert done.stderr.strip().endswith("needs requests: pip install 'rts-track[stac]'")
     assert done.stderr.count("\n") == 1
+
+
+def test_two_runs_do_not_fetch_into_one_folder(store: Store, three, tmp_path: Path) -> None:
+    folder = tmp_path / "downloads" / COLLECTION / "one"
+    folder.mkdir(parents=True)
+    with stac_fetch._alone_in(folder) as is_alone:
+        assert is_alone
+        report = searched(store, three, tmp_path / "downloads")
+        assert [each for each in report.faults if "another run fetches into it" in str(each)]
+        assert set(scenes(store)) == {"sentinel2:two", "sentinel2:three"}
+        assert list(folder.iterdir()) == []
+    assert searched(store, three, tmp_path / "downloads").faults == ()
+    assert "sentinel2:one" in scenes(store)

@@ -64,7 +64,9 @@ needs_cuda = pytest.mark.skipif(
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
-@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_cuda)])
+@pytest.mark.parametrize(
+    "device", ["cpu", pytest.param("cuda", marks=[pytest.mark.cuda, needs_cuda])]
+)
 def test_masks_and_bytes_agree_with_the_windowed_way(stack, windowed, device, precision):
     forward = EnsembleForward(ENSEMBLE, torch.device(device), precision=precision)
     found = ResidentPredictor(ENSEMBLE, forward, **WINDOWS).predict(stack.raw())

@@ -31,7 +31,7 @@ from rts_track.source.auxiliary import Auxiliary
 from rts_track.source.scenes import find_scenes
 from rts_track.source.stack import open_stack
 from rts_track.steps.training_labels import LabelFields, labels_in
-from rts_track.steps.tuning import TuneRequest, judge, tune
+from rts_track.steps.tuning import TuneRequest, judge, tunable, tune
 from rts_track.steps.tuning_request import regions_in
 from rts_track.track.score_objects import ObjectScore, Search, score_objects
 
@@ -290,6 +290,7 @@ def test_each_sensor_with_slumps_enough_gets_its_own_threshold(world):
     assert groups["rare"].threshold is None
     assert any("rare: 2 labelled slumps, fewer than 10" in line for line in report.lines())
     assert report.chosen.objects["IoU 0.5"].n_right == 20
+    assert not any(line.startswith("that figure is with") for line in report.lines())
 
 
 def test_each_region_gets_its_own_threshold_and_counts_as_one_place(world, tmp_path):
@@ -319,6 +320,7 @@ def test_each_region_gets_its_own_threshold_and_counts_as_one_place(world, tmp_p
     assert report.domain.n_places == 2
     assert report.domain.regions == ("parts/1", "parts/2")
     assert report.left_out.f1 < report.chosen.objects["IoU 0.5"].f1 == 1.0
+    assert any("a region's own cannot be chosen without it" in line for line in report.lines())
     nowhere = World(tmp_path / "nowhere", world.products)
     nowhere.folder.mkdir()
     nowhere.n_scenes = 40
@@ -415,6 +417,13 @@ def test_weights_that_help_elsewhere_are_kept(world):
     assert report.given is None
     assert report.chosen.objects["IoU 0.5"].f1 > 0.9
     assert any(line.startswith("weights ") for line in report.lines())
+    assert any("weights that were fitted on all places" in line for line in report.lines())
+
+
+def test_weights_that_were_given_stay_where_none_are_fitted(world):
+    ensemble = ensemble_of([bundle(0, weight=3.0), bundle(1)])
+    report = tuned(world.add(), ensemble=ensemble)
+    assert [each.weight for each in report.bundles] == [3.0, 1.0]
 
 
 def test_weights_that_do_not_help_are_left_alike(world):
@@ -582,6 +591,20 @@ def test_an_ensemble_is_judged_on_scenes_that_it_was_not_tuned_on(world, tmp_pat
     assert judged.at_half.objects["IoU 0.5"].f1 == 0.0
     assert judged.domain.n_slumps == 5
     assert judged.errors_before == judged.errors_after
+
+
+def test_what_is_judged_after_calibration_is_what_the_curve_makes_of_it(world):
+    curve = ((0.0, 0.0), (0.4, 0.9), (1.0, 1.0))
+    ensemble = ensemble_of([bundle(curve=curve)])
+    judged = judge(ensemble, world.add().scenes(), world.labels, TuneRequest(), predictor=Drawn())
+    through = judged.before.through(curve_bytes(curve)).counts
+    assert judged.after.counts.tolist() == through.tolist() != judged.before.counts.tolist()
+    assert judged.errors_after["width"] != judged.errors_before["width"]
+
+
+def test_an_ensemble_that_was_tuned_before_is_predicted_without_its_curve():
+    curve = ((0.0, 0.0), (0.4, 0.9), (1.0, 1.0))
+    assert tunable(ensemble_of([bundle(curve=curve)]), TuneRequest()).curve == ()
 
 
 def test_the_domain_of_scenes_is_told(world):

@@ -163,6 +163,8 @@ def test_a_scene_that_is_broken_is_told_and_the_rest_is_tuned_on(place):
         (["--device", "tpu"], "device 'tpu'"),
         (["--figure", "nowhere/a.png"], "there is no folder nowhere"),
         (["--json", "nowhere/a.json"], "there is no folder nowhere"),
+        (["--region-field", "CODE"], "of which regions"),
+        (["--figure", "a.foo"], "ends in .png, .pdf or .svg"),
         (["--regions", "slumps.gpkg"], "--region-field"),
     ],
 )

@@ -112,6 +112,19 @@ def test_the_one_model_that_searched_is_validated_where_it_looked(world, tmp_pat
 
 
 @both_stores
+def test_truth_that_counts_in_several_searches_alike_is_told(world, tmp_path):
+    search(world, 2021, row_of(6))
+    truth = write(tmp_path / "truth.gpkg", row_of(6), year=[2021] * 6)
+    said = "every polygon of truth counts in each search"
+    assert not any(said in line for line in validated(world.store, truth).lines())
+    search(world, 2022, row_of(5))
+    assert any(said in line for line in validated(world.store, truth).lines())
+    of_a_season = LabelFields(season="year")
+    assert not any(
+        said in line for line in validated(world.store, truth, fields=of_a_season).lines()
+    )
+
+
 def test_recall_is_kept_once_with_a_run_and_said_before_and_after(world, tmp_path):
     search(world, 2021, row_of(30))
     truth = write(tmp_path / "truth.gpkg", row_of(40))
@@ -391,6 +404,14 @@ def test_the_command_tells_it_and_writes_table_json_and_figure(run, tmp_path):
     quiet = run("--from", found, "--truth", truth, "--quiet", "--bootstrap", 0)
     assert "match: one to one" not in quiet.stdout
     assert "no intervals asked for" in quiet.stdout
+
+
+@pytest.mark.parametrize("answer", ["--json", "--table", "--figure"])
+def test_an_answer_without_a_folder_is_refused_before_any_work(run, tmp_path, answer):
+    suffix = {"--json": "json", "--table": "csv", "--figure": "png"}[answer]
+    ended = run("--from", "missing.gpkg", "--truth", "missing.gpkg", answer, f"nowhere/v.{suffix}")
+    assert ended.exit_code != 0
+    assert "there is no folder nowhere" in str(ended.exception or ended.output)
 
 
 def test_the_same_command_writes_the_same_bytes(run, tmp_path):

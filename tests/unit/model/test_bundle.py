@@ -104,6 +104,10 @@ def test_any_change_of_a_bundle_changes_its_digest(make_bundle):
         ({"architecture": {"name": "Unet", "activation": "sigmoid"}}, "activation"),
         ({"architecture": {"name": "Unet", "in_channels": 3}}, "in_channels"),
         ({"architecture": {"name": "Unet", "encoder_name": "tu-hf-hub:x/y"}}, "a name"),
+        ({"architecture": {"name": "Unet", "checkpoint_path": "/x.pth"}}, "checkpoint_path"),
+        ({"architecture": {"name": "Unet", "pretrained_cfg": {"file": "x"}}}, "pretrained_cfg"),
+        ({"architecture": {"name": "Unet", "aux_params": {"classes": 2}}}, "aux_params"),
+        ({"name": "x" * 300}, "a name"),
     ],
 )
 def test_a_manifest_that_cannot_be_right_is_refused(folder, entries, said):
@@ -113,7 +117,9 @@ def test_a_manifest_that_cannot_be_right_is_refused(folder, entries, said):
     assert str(folder) in line
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"format_version": NaN}', "\udcff"])
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"format_version": NaN}', "\udcff", '{"licence": "\\udcff"}']
+)
 def test_a_manifest_that_is_none_is_refused(folder, text):
     (folder / "bundle.json").write_text(text, errors="surrogateescape")
     assert "bundle.json" in refusal(folder)
@@ -142,6 +148,8 @@ def test_an_architecture_that_is_not_the_weights_own_is_refused(folder):
     assert "cannot be made" in refusal(folder)
     rewrite(folder, architecture={**network, "unheard": 3})
     assert "cannot be made" in refusal(folder)
+    rewrite(folder, architecture={**network, "decoder_interpolation": "unheard"})
+    assert "cannot predict" in refusal(folder)
 
 
 @pytest.mark.parametrize("change", ["missing", "extra", "integer", "nan"])
@@ -306,3 +314,10 @@ def test_the_ensemble_that_comes_with_the_package_goes_by_its_name(tmp_path, mon
     (tmp_path / "demo-sentinel2").mkdir()
     with pytest.raises(InputError):
         read_ensemble(["demo-sentinel2"])
+
+
+@pytest.mark.parametrize("training", [{"run": "x" * 1_100_000}, {"run": "\udcff"}])
+def test_a_bundle_that_could_not_be_read_again_is_not_written(make_bundle, tmp_path, training):
+    with pytest.raises(InputError, match=r"for a manifest|no JSON"):
+        write_bundle(make_bundle(training=training), tmp_path)
+    assert list(tmp_path.iterdir()) == []

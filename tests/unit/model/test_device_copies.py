@@ -88,6 +88,7 @@ def test_on_cuda_copies_go_from_pinned_memory_beside_the_computing_which_awaits_
     ]
 
 
+@pytest.mark.cuda
 @needs_cuda
 def test_on_a_cuda_device_arrays_arrive_as_they_are():
     copies = Copies(torch.device("cuda"))
@@ -100,6 +101,7 @@ def test_on_a_cuda_device_arrays_arrive_as_they_are():
         np.testing.assert_array_equal(tensor.cpu().numpy(), array)
 
 
+@pytest.mark.cuda
 @needs_cuda
 def test_a_cuda_device_knows_how_much_memory_is_free():
     assert Copies(torch.device("cuda")).free_bytes() > 10**8

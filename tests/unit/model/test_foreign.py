@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -470,3 +471,160 @@ def test_weights_are_found_wherever_they_are_and_whatever_wraps_them(tmp_path, k
     for name, each in network.state_dict().items():
         if not name.endswith("num_batches_tracked"):
             torch.testing.assert_close(stored[name], each, rtol=0, atol=0)
+
+
+def refused(checkpoint, **given):
+    """The one line with which a checkpoint is refused."""
+    with pytest.raises(InputError) as refusal:
+        imported(checkpoint, **given)
+    line = " ".join(str(refusal.value).split())
+    assert len(line) < 500
+    return line
+
+
+@pytest.fixture
+def hollow(tmp_path):
+    """A checkpoint of weights alone."""
+    return save(network_of(NOTCVIS).state_dict(), tmp_path / "hollow.pt")
+
+
+def laughing(depth=9):
+    """Lists of lists of lists: a few lines that stand for billions of entries."""
+    lines = ["l0: &l0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]" for n in range(1, depth)]
+    return "\n".join(lines) + f"\nranges: {{red: *l{depth - 1}}}\n"
+
+
+def merging(depth=9):
+    lines = ["m0: &m0 {x: 1}"]
+    lines += [
+        f"m{n}: &m{n} {{<<: [{', '.join([f'*m{n - 1}'] * 9)}], y{n}: 1}}" for n in range(1, depth)
+    ]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("text", [laughing(), merging(), "model: &m {arch: Unet, x: *m}\n"])
+def test_a_configuration_that_stands_for_billions_of_entries_is_refused_at_once(
+    tmp_path, hollow, text
+):
+    config = tmp_path / "config.yml"
+    config.write_text(f"{text}\nbands: [red]\n")
+    assert "references followed" in refused(hollow, config=config)
+
+
+def test_a_checkpoint_whose_configuration_stands_for_billions_of_entries_is_refused(tmp_path):
+    entries = ["x"] * 9
+    for _ in range(9):
+        entries = [entries] * 9
+    config = {"model": dn_model(NOTCVIS), "bands": list(NOTCVIS), "ranges": {"red": entries}}
+    checkpoint = save({"config": config, "statedict": {}}, tmp_path / "x.pt")
+    assert "references followed" in refused(checkpoint)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x: !!timestamp abc", "x: !!int abc", "x: !!bool abc", "? [1, 2]\n: 3", "- [", "x: !!a b"],
+)
+def test_a_configuration_with_values_that_are_not_what_their_tags_say_is_refused(
+    tmp_path, hollow, text
+):
+    config = tmp_path / "config.yml"
+    config.write_text(text)
+    assert "config.yml: neither YAML nor JSON" in refused(hollow, config=config)
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        {"encoder_name": "tu-hf-hub:somebody/net"},
+        {"encoder_name": "tu-local-dir:/home"},
+        {"encoder_name": ["resnet18"]},
+        {"pretrained": True},
+        {"checkpoint_path": "weights.pth"},
+        {"pretrained_cfg": {"file": "weights.pth"}},
+        {"cache_dir": "."},
+        {"aux_params": {"classes": 2}},
+        {"features": 3},
+        {"encoder_depth": torch.tensor(3)},
+    ],
+)
+def test_a_configuration_that_would_fetch_weights_from_elsewhere_is_refused_before_it_does(
+    tmp_path, monkeypatch, argument
+):
+    def fetch(*given, **options):
+        raise AssertionError("asked for elsewhere")
+
+    monkeypatch.setattr("timm.create_model", fetch)
+    config = {"model": {**dn_model(NOTCVIS), **argument}, "bands": list(NOTCVIS)}
+    checkpoint = save({"config": config, "statedict": {"a": torch.ones(1)}}, tmp_path / "x.pt")
+    assert "architecture" in refused(checkpoint)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": {**dn_model(NOTCVIS), "classes": torch.ones(2)}},
+        {"model": {**dn_model(NOTCVIS), "in_channels": torch.ones(2)}},
+        {"norm_factors": dict.fromkeys(NOTCVIS, 10**400)},
+        {"ranges": {"red": [0, 10**400]}},
+        {"ranges": {"red": [-1e308, 1e308]}},
+        {"bands": ["x\n" * 10_000]},
+        {"bands": torch.ones(7)},
+    ],
+)
+def test_values_of_a_configuration_that_are_of_the_wrong_kind_are_refused_in_a_line(
+    tmp_path, change
+):
+    config = {"model": dn_model(NOTCVIS), "bands": list(NOTCVIS), **change}
+    state = network_of(NOTCVIS).state_dict()
+    refused(save({"config": config, "statedict": state}, tmp_path / "x.pt"))
+
+
+def test_a_story_that_no_manifest_can_hold_is_left_out(tmp_path):
+    config = {"model": dn_model(NOTCVIS), "bands": list(NOTCVIS), "data_sources": None}
+    config |= {
+        "run_name": "x" * 2_000_000,
+        "time": float("nan"),
+        "run_id": "\udcff",
+        "patch_size": 8,
+    }
+    state = network_of(NOTCVIS).state_dict()
+    bundle = imported(save({"config": config, "statedict": state}, tmp_path / "x.pt"))
+    assert bundle.training["patch_size"] == 8
+    assert not {"run_name", "time", "run_id"} & bundle.training.keys()
+    assert read_bundle(write_bundle(bundle, tmp_path / "out")) == bundle
+
+
+def test_weights_whose_names_are_no_texts_are_none(tmp_path):
+    config = {"model": dn_model(NOTCVIS), "bands": list(NOTCVIS)}
+    checkpoint = save({"config": config, "statedict": {1: torch.zeros(1)}}, tmp_path / "x.pt")
+    assert "no weights in it" in refused(checkpoint)
+
+
+def test_a_file_that_would_unpack_to_far_more_than_it_is_is_refused_unread(tmp_path, monkeypatch):
+    packed = tmp_path / "x.pt"
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as parts:
+        parts.writestr("x/data.pkl", bytes(10_000_000))
+    monkeypatch.setattr(torch, "load", lambda *given, **options: pytest.fail("was read"))
+    assert "would unpack to 10,000,000 bytes" in refused(packed)
+
+
+@pytest.mark.parametrize("is_zip", [True, False])
+def test_a_checkpoint_that_is_broken_anywhere_is_refused_in_a_line(tmp_path, is_zip):
+    whole = tmp_path / "whole.pt"
+    torch.save({"a": torch.ones(3)}, whole, _use_new_zipfile_serialization=is_zip)
+    content, chance = whole.read_bytes(), np.random.default_rng(0)
+    broken = tmp_path / "broken.pt"
+    for _ in range(150):
+        bytes_of = np.frombuffer(content, dtype=np.uint8).copy()
+        bytes_of[chance.integers(0, len(content), 4)] = chance.integers(0, 256, 4)
+        broken.write_bytes(bytes_of.tobytes()[: chance.integers(1, len(content))])
+        refused(broken)
+        broken.write_bytes(bytes_of.tobytes())
+        refused(broken)  # without layers, at the latest
+
+
+@pytest.mark.parametrize("headroom", [0.5, float("nan"), float("inf")])
+def test_a_headroom_that_cannot_be_is_refused(hollow, headroom):
+    with pytest.raises(UsageError, match="headroom"):
+        imported(hollow, headroom=headroom)

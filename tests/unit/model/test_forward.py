@@ -1,3 +1,5 @@
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -142,6 +144,72 @@ def test_in_bf16_probabilities_differ_little_and_are_still_float32(ensemble):
     assert made.dtype is torch.float32
     assert 0 < (made - exact).abs().mean() < 0.005
     assert len(made.unique()) > 2000, "the head is computed in float32"
+
+
+def test_in_bf16_the_head_keeps_every_digit_of_its_weights(ensemble):
+    exact, made = (EnsembleForward(ensemble, CPU, precision=each) for each in ("float32", "bf16"))
+    for one, other in zip(exact.members, made.members, strict=True):
+        heads = one.network.segmentation_head, other.network.segmentation_head
+        for kept, weight in zip(*(head.parameters() for head in heads), strict=True):
+            assert torch.equal(kept, weight)
+    kernels = [each for each in made.modules() if isinstance(each, torch.nn.Conv2d)]
+    n_heads = len(made.members)
+    assert sum(each.weight.dtype is torch.float32 for each in kernels) == n_heads
+    assert sum(each.weight.dtype is torch.bfloat16 for each in kernels) == len(kernels) - n_heads
+
+
+def cudnn():
+    """Whether cuDNN is used, tries its ways out, and may round float32 to fewer digits."""
+    flags = torch.backends.cudnn
+    return flags.enabled, flags.benchmark, flags.allow_tf32
+
+
+class Noting(torch.nn.Module):
+    """A network that notes cuDNN's settings, and asks others to go on meanwhile."""
+
+    def __init__(self, *meanwhile):
+        super().__init__()
+        self.meanwhile, self.noted = meanwhile, []
+
+    def forward(self, seen):
+        for others in (lambda: None, *self.meanwhile):
+            others()
+            self.noted.append(cudnn())
+        return seen[:, :1]
+
+
+def as_on_cuda(ensemble, network):
+    """A forward on the processor which is set up as on a CUDA device."""
+    forward = EnsembleForward(ensemble, CPU)
+    forward.device = torch.device("cuda")
+    for member in forward.members:
+        member.network = network
+    channels = torch.zeros((1, len(forward.channels), 32, 32))
+    return lambda: forward(channels)
+
+
+def test_on_cuda_cudnn_computes_in_float32_as_such_and_is_left_as_it_was(ensemble):
+    before, network = cudnn(), Noting()
+    as_on_cuda(ensemble, network)()
+    assert set(network.noted) == {(True, True, False)}
+    assert cudnn() == before == (True, False, True)
+
+
+def test_cudnn_is_set_up_until_the_last_thread_has_computed(ensemble):
+    before = cudnn()
+    one_computes, other_computes, one_is_done = (threading.Event() for _ in range(3))
+    one = Noting(one_computes.set, lambda: other_computes.wait(30))
+    other = Noting(other_computes.set, lambda: one_is_done.wait(30))
+    run_one, run_other = as_on_cuda(ensemble, one), as_on_cuda(ensemble, other)
+    thread = threading.Thread(target=lambda: one_computes.wait(30) and run_other())
+    thread.start()
+    run_one()
+    one_is_done.set()
+    thread.join(30)
+    for network in (one, other):
+        assert len(network.noted) == 3 * 3
+        assert set(network.noted) == {(True, True, False)}
+    assert cudnn() == before
 
 
 def test_a_batch_of_one_shape_makes_of_a_window_what_it_makes_of_it_alone(ensemble):

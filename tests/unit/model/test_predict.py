@@ -1,8 +1,11 @@
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import torch
 
 from rts_track.errors import InputError, UsageError
+from rts_track.model import predict
 from rts_track.model.bundle import Calibration, Input, ensemble_of
 from rts_track.model.canvas import Canvas
 from rts_track.model.predict import Predictor
@@ -386,6 +389,25 @@ def test_the_augmentation_is_the_ensembles_unless_another_is_asked_for(make_bund
     assert np.abs(plain.astype(int) - flipped).max() > 10
     np.testing.assert_array_equal(predicted("none", "flips"), flipped)
     np.testing.assert_array_equal(predicted("flips", "none"), plain)
+
+
+def test_the_precision_is_that_of_the_device_and_not_of_the_current_one(monkeypatch):
+    current = [torch.device("cuda:0")]
+
+    @contextmanager
+    def device(other):
+        current.append(other)
+        yield
+        current.pop()
+
+    def is_bf16_supported(including_emulation):
+        return current[-1].index == 1 and not including_emulation
+
+    monkeypatch.setattr(torch.cuda, "device", device)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", is_bf16_supported)
+    names = ("cpu", "cuda:0", "cuda:1")
+    found = [predict._precision(torch.device(name)) for name in names]
+    assert found == ["float32", "float32", "bf16"]
 
 
 def test_in_bf16_the_windowed_way_differs_little(make_bundle, noise_stack):

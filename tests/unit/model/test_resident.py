@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from rts_track.errors import InputError
+from rts_track.errors import DeviceError, InputError
 from rts_track.model import predict, resident
 from rts_track.model.bundle import Input, ensemble_of
 from rts_track.model.device_copies import Copies
@@ -245,6 +245,52 @@ def test_without_a_size_windows_divide_a_scene_as_on_the_cpu(make_bundle, noise_
     assert_same(found, expected)
 
 
+@pytest.mark.parametrize(
+    ("said", "is_lack"),
+    [
+        ("CUDA error: out of memory\nCUDA kernel errors might be reported later", True),
+        ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", True),
+        ("cuDNN error: CUDNN_STATUS_ALLOC_FAILED", True),
+        ("CUDA error: an illegal memory access was encountered", False),
+        ("CUDA error: device-side assert triggered", False),
+    ],
+)
+def test_what_cudas_libraries_say_of_memory_is_understood(said, is_lack):
+    assert predict.is_lack_of_memory(RuntimeError(said)) == is_lack
+
+
+def as_on_cuda(ensemble, monkeypatch, awaited):
+    """A predictor as on a CUDA device, where waiting for that does what is given."""
+    options = {"engine": "resident", "window_px": 48, "overlap_px": 16}
+    predictor = Predictor(ensemble, device="cpu", **options)
+    predictor.device = torch.device("cuda:1")
+    monkeypatch.setattr(torch.cuda, "synchronize", awaited)
+    return predictor
+
+
+@pytest.mark.parametrize("way", ["load", "predict"])
+def test_a_device_that_has_failed_is_told_from_a_scene_that_fails(
+    make_bundle, noise_stack, monkeypatch, way
+):
+    asked = []
+
+    def failed(device):
+        asked.append(device)
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    def put(self, array):
+        raise RuntimeError("CUDA error: an illegal memory access was encountered\nmore of it")
+
+    ensemble, raw = ensemble_of([make_bundle()]), raw_of(noise_stack((60, 60)))
+    monkeypatch.setattr(Copies, "put", put)
+    with pytest.raises(DeviceError, match=r"cuda:1 .*\(CUDA error: an illegal[^\n]*\)") as told:
+        getattr(as_on_cuda(ensemble, monkeypatch, failed), way)(raw)
+    assert "\n" not in str(told.value)
+    assert asked == [torch.device("cuda:1")]
+    with pytest.raises(RuntimeError, match="illegal"):
+        getattr(as_on_cuda(ensemble, monkeypatch, lambda device: None), way)(raw)
+
+
 @dataclass
 class RawStack:
     """A stack that can be had as its files hold it, and counts how it was read."""
@@ -355,6 +401,7 @@ def test_progress_is_shown_the_windows(make_bundle, noise_stack):
     assert shown == [("windows", found.n_windows)] * found.n_windows
 
 
+@pytest.mark.cuda
 @needs_cuda
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 def test_on_a_cuda_device_scenes_come_out_as_on_the_cpu(make_bundle, noise_stack, precision):

@@ -81,6 +81,48 @@ def test_swapping_both_changes_the_side_alone(shift_m, stretch):
     assert abs(there[2]) <= there[0] + 1e-9
 
 
+def along(shape, every_m=0.05):
+    """Points so far apart along all rings of a shape."""
+    rings = shapely.get_rings(shapely.get_parts(shape))
+    at_m = [np.arange(every_m / 2, ring.length, every_m) for ring in rings]
+    return np.concatenate(
+        [shapely.line_interpolate_point(*pair) for pair in zip(rings, at_m, strict=True)]
+    )
+
+
+HOLED = shapely.box(0, 0, 80, 60).difference(shapely.box(20, 20, 35, 35))
+TWO_PARTS = shapely.union(shapely.box(-5, 2, 60, 70), shapely.box(66, -3, 90, 20))
+SPECK = shapely.box(0, 0, 80, 60).difference(shapely.box(37, 27, 43, 33))
+"""The hole is as far from the outer boundary as can be, and its boundary is short."""
+
+
+@pytest.mark.parametrize(
+    ("found", "true", "step_m"),
+    [
+        (TWO_PARTS, HOLED, 0.5),
+        (HOLED, TWO_PARTS, 0.5),
+        (SPECK, shapely.box(0, 0, 80, 60), 0.5),
+        (SPECK, shapely.box(0, 0, 80, 60), 20.0),
+    ],
+)
+def test_every_metre_of_either_boundary_counts_alike(found, true, step_m):
+    """As points that lie much closer say it, each of them counting once."""
+    one, other = along(found), along(true)
+    distance = np.concatenate(
+        [
+            shapely.distance(one, shapely.boundary(true)),
+            shapely.distance(other, shapely.boundary(found)),
+        ]
+    )
+    is_out = np.concatenate(
+        [~shapely.intersects(true, one), shapely.contains_properly(found, other)]
+    )
+    mean_m, p95_m, offset_m = errors(found, true, step_m=step_m)
+    assert mean_m == pytest.approx(distance.mean(), rel=0.03, abs=0.05)
+    assert p95_m == pytest.approx(np.percentile(distance, 95), rel=0.03, abs=0.05)
+    assert offset_m == pytest.approx(np.where(is_out, distance, -distance).mean(), abs=0.2)
+
+
 def test_no_pairs_have_no_errors():
     nothing = np.empty(0, dtype=object)
     assert len(boundary_errors(nothing, nothing).mean_m) == 0

@@ -1,3 +1,6 @@
+from dataclasses import replace
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import shapely
@@ -16,9 +19,12 @@ def row_of(count, size=60):
     )
 
 
-def picture(found, *truths, regions=()):
+LOOKED = shapely.box(-100, -100, 20_000, 200)
+
+
+def picture(found, *truths, regions=(), looked=LOOKED):
     drawn = {f"person {number}": each for number, each in enumerate(truths)}
-    sample = Sample(found=found, truths=drawn, looked=shapely.box(-100, -100, 20_000, 200))
+    sample = Sample(found=found, truths=drawn, looked=looked)
     compared = compare([sample], PARAMS, regions)
     return ValidationPicture(
         name="model",
@@ -75,6 +81,30 @@ def test_regions_have_a_row_each_with_their_number_of_true_objects():
     parts = figure.axes[2]
     assert {"west  (10 true)", "east  (15 true)", "Objects by region, by overlap"} <= words(parts)
     assert markers(parts, "o") == pytest.approx([1.0, 1.0, 1.0, 10 / 15])
+
+
+@pytest.mark.parametrize("largest", [60, 400, 90_000])
+def test_areas_are_marked_with_whole_numbers_that_do_not_overlap(largest):
+    both = np.concatenate([row_of(20), [shapely.box(0, 1_000, largest, 1_060)]])
+    figure = validation_figure(picture(both, both, looked=None))
+    axes = figure.axes[1]
+    figure.draw_without_rendering()
+    low, high = axes.get_xlim()
+    ticks = [*axes.xaxis.get_major_ticks(), *axes.xaxis.get_minor_ticks()]
+    seen = [(each.get_loc(), each.label1) for each in ticks if low <= each.get_loc() <= high]
+    seen.sort(key=lambda each: each[0])
+    boxes = [label.get_window_extent() for _, label in seen if label.get_text()]
+    assert boxes
+    assert not any(one.overlaps(other) for one, other in pairwise(boxes))
+    assert {label.get_text() for _, label in seen} - {""} <= {f"{each:,.0f}" for each, _ in seen}
+
+
+def test_a_picture_says_why_there_are_no_intervals():
+    none_asked = picture(row_of(20), row_of(25))
+    none_asked = replace(none_asked, params=replace(PARAMS, n_replicates=0))
+    assert "No intervals were asked for." in validation_figure(none_asked).get_supxlabel()
+    few = validation_figure(picture(row_of(2), row_of(2)))
+    assert "too few places" in few.get_supxlabel()
 
 
 def test_nothing_found_is_a_picture_too(tmp_path):

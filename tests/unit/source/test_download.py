@@ -7,6 +7,7 @@ import hashlib
 import pytest
 
 from rts_track.errors import InputError, UsageError
+from rts_track.source import download as download_module
 from rts_track.source.download import Expected, Remote, download, is_unchanged
 from rts_track.source.web import Patience, Web, plain
 
@@ -298,3 +299,15 @@ def test_a_document_that_breaks_off_is_asked_for_again(web, url, stac_api):
 def test_a_rate_that_cannot_be_is_refused(rate):
     with pytest.raises(UsageError, match=r"^--rate"):
         Web(rate)
+
+
+def test_a_part_that_another_run_writes_to_is_not_believed(web, url, part, monkeypatch):
+    def received(response, address):
+        yield response.raw.read()
+        with part.open("ab") as stream:
+            stream.write(b"of another run")
+
+    monkeypatch.setattr(download_module, "received", received)
+    with pytest.raises(InputError, match="another run writes to it"):
+        fetched(web, url, part)
+    assert not part.exists()

@@ -137,6 +137,20 @@ def test_true_objects_are_told_by_size():
     assert [told[f"n_right, {name}"] for name in classes] == [0, 1, 1, 1]
 
 
+def test_a_true_object_is_of_its_whole_size_even_where_half_of_it_was_looked_at():
+    looked = shapely.box(0, 0, 100, 100)
+    compared = compare([sample([], [(60, 0, 130, 40)], looked=looked)], PARAMS)
+    assert sums(compared)["n_true, 2,000 to 10,000 m2"] == 1
+
+
+def test_a_find_that_goes_on_outside_tells_nothing_of_size_though_its_object_was_seen_whole():
+    looked = shapely.box(0, 0, 100, 100)
+    given = sample([(80, 0, 130, 20)], [(80, 0, 100, 20)], looked=looked)
+    compared = compare([given], PARAMS)
+    assert counts(compared, "overlap") == (1, 1, 1)
+    assert len(compared.comparisons[FOUND, "person 0"].matches.true_m2) == 0
+
+
 def test_clipped_and_cut_matches_tell_nothing_of_size():
     looked = shapely.box(0, 0, 100, 100)
     true = [(0, 0, 20, 20), (40, 0, 60, 20), (85, 50, 105, 70)]

@@ -92,6 +92,74 @@ def test_the_interval_of_a_share_is_that_of_binomial_draws():
     assert recall.high == pytest.approx(2 / 3 + 1.96 * sigma, abs=0.012)
 
 
+LATTICE_M, SQUARE_M = 250, 2_500
+
+
+def square_world(seed):
+    """Squares on a lattice of a search, most of them found, and that aside: by their corner."""
+    random = np.random.default_rng(seed)
+    true, found = {}, {}
+    for at in random.choice(80 * 40, 120, replace=False):
+        corner = west, south = at % 80 * LATTICE_M + 60, at // 80 * LATTICE_M + 60
+        side, aside = random.integers(30, 100), random.integers(0, 40)
+        if random.random() < 0.8:
+            true[corner] = (west, south, west + side, south + side)
+        if random.random() < 0.7:
+            found[corner] = (west + aside, south, west + aside + side, south + side)
+    return true, found
+
+
+def table_by_block(worlds):
+    """True, found and right squares, and true, found and shared m2, of every block: (n, 6)."""
+    rows = {}
+    for true, found in worlds:
+        for corner in true.keys() | found.keys():
+            row = rows.setdefault((corner[0] // SQUARE_M, corner[1] // SQUARE_M), np.zeros(6))
+            one, other = true.get(corner), found.get(corner)
+            one_m2 = (one[2] - one[0]) ** 2 if one else 0.0
+            other_m2 = (other[2] - other[0]) ** 2 if other else 0.0
+            shared_m2 = max(one[2] - other[0], 0) * (one[3] - one[1]) if one and other else 0.0
+            is_right = shared_m2 >= 0.5 * (one_m2 + other_m2 - shared_m2)
+            row += (bool(one), bool(other), is_right, one_m2, other_m2, shared_m2)
+    return np.array(list(rows.values()))
+
+
+def by_hand(table, looked_m2):
+    true, found, right, true_m2, found_m2, hit = table.sum(axis=0)
+    false, missed = found_m2 - hit, true_m2 - hit
+    rest = looked_m2 - hit - false - missed
+    agreed = (hit + rest) / looked_m2
+    chance = (true_m2 * found_m2 + (looked_m2 - true_m2) * (rest + missed)) / (looked_m2**2)
+    odds = np.sqrt(true_m2 * found_m2 * (rest + false) * (rest + missed))
+    return {
+        ("IoU 0.5", "precision"): right / found,
+        ("IoU 0.5", "recall"): right / true,
+        ("IoU 0.5", "F1"): 2 * right / (true + found),
+        (AREAS, "IoU"): hit / (hit + false + missed),
+        (AREAS, "specificity"): rest / (rest + false),
+        (AREAS, "kappa"): (agreed - chance) / (1 - chance),
+        (AREAS, "MCC"): (hit * rest - false * missed) / odds,
+    }
+
+
+def test_scores_and_intervals_are_those_of_blocks_drawn_by_hand():
+    """Two searches of the same ground, made anew without polygons: blocks drawn one by one."""
+    worlds = [square_world(1), square_world(2)]
+    looked = shapely.box(0, 0, 160 * LATTICE_M, 40 * LATTICE_M)  # nothing in its eastern half
+    samples = [sample(found.values(), true.values(), looked=looked) for true, found in worlds]
+    (score,) = scored(*samples, n_replicates=2_000, block_m=SQUARE_M)
+    table = table_by_block(worlds)
+    random = np.random.default_rng(5)
+    draws = (table[random.integers(0, len(table), len(table))] for _ in range(2_000))
+    replicates = [by_hand(drawn, 2 * looked.area) for drawn in draws]
+    assert score.n_blocks == len(table)
+    for of, value in by_hand(table, 2 * looked.area).items():
+        told = score.measures[of]
+        assert told.value == pytest.approx(value, abs=1e-9)
+        low, high = np.percentile([each[of] for each in replicates], (2.5, 97.5))
+        assert (told.low, told.high) == pytest.approx((low, high), abs=(high - low) / 10)
+
+
 def test_neighbours_in_a_block_are_drawn_together_and_widen_the_interval():
     found, true = row_of(30, every_m=100), row_of(60, every_m=100)
     (apart,) = scored(sample(found, true), block_m=100.0)
@@ -200,6 +268,8 @@ def test_size_is_told_by_class_and_in_all():
     assert score.measures["< 2,000 m2", "ratio_median"].value == pytest.approx(1.1)
     assert score.measures["10,000 to 50,000 m2", "ratio_total"].value == pytest.approx(0.8)
     assert score.measures["all sizes", "ratio_median"].value == pytest.approx((1.1 + 0.8) / 2)
+    total = (6 * 30 * 33 + 6 * 100 * 80) / (6 * 30 * 30 + 6 * 100 * 100)
+    assert score.measures["all sizes", "ratio_total"].value == pytest.approx(total)
     assert score.measures["all sizes", "ratio_median"].n == 12
     assert score.measures["2,000 to 10,000 m2", "ratio_total"].value is None
 
@@ -265,6 +335,30 @@ def test_who_is_an_annotator_agrees_as_annotators_do():
     stranger = [box for box in row_of(40) if random.random() < 0.3]
     told = score_annotators(compare([sample(stranger, *people)], params), params)
     assert told.found_less_pairs["overlap", "F1"].high < 0.0
+
+
+def test_means_are_compared_on_the_same_draws():
+    """Of x, what both annotators share, what is found has (1 + x) / 2: the difference follows x."""
+    one = row_of(20)
+    other = row_of(12) + [
+        (west + 400, south, east + 400, north) for west, south, east, north in one[12:]
+    ]
+    params = ValidationParams(n_replicates=400, block_m=1_000.0)
+    agreed = score_annotators(compare([sample(one, one, other)], params), params)
+    pairs = agreed.pairs["overlap", "F1"].mean
+    less = agreed.found_less_pairs["overlap", "F1"]
+    assert pairs.value == pytest.approx(0.6)
+    assert less.value == pytest.approx((1 - pairs.value) / 2)
+    assert (less.low, less.high) == pytest.approx(((1 - pairs.high) / 2, (1 - pairs.low) / 2))
+
+
+def test_a_mean_has_no_interval_where_two_annotators_share_few_places():
+    few, many = row_of(4), row_of(9)[1:]
+    params = ValidationParams(n_replicates=200, block_m=1_000.0)
+    agreed = score_annotators(compare([sample(many, few, few[1:], many)], params), params)
+    mean = agreed.pairs["overlap", "F1"].mean
+    assert (mean.n, mean.low, mean.high) == (3, None, None)
+    assert agreed.found["overlap", "F1"].mean.low is not None
 
 
 def test_one_annotator_agrees_with_nobody():
