@@ -96,3 +96,24 @@ CacheOption = Annotated[
         show_default="not kept",
     ),
 ]
+LabelsOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Polygons of all slumps in the scenes.",
+        show_default="the outlines of people in --store",
+    ),
+]
+SceneFieldOption = Annotated[
+    str | None,
+    typer.Option(metavar="FIELD", help="Field that names the scene a label was drawn on."),
+]
+SeasonFieldOption = Annotated[
+    str | None, typer.Option(metavar="FIELD", help="Field that holds the season's year.")
+]
+DateFieldOption = Annotated[
+    str | None, typer.Option(metavar="FIELD", help="Field that holds the label's date.")
+]
+LayerOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Layer of the labels' file, if several.")
+]

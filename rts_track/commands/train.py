@@ -7,23 +7,28 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from rts_track.commands.labelled_scenes import SceneWords, labels_at, scenes_at
 from rts_track.commands.options import (
     QuietOption,
     end_with,
     names_in,
-    period_in,
     progress_bar,
     with_pandas,
 )
 from rts_track.commands.scene_options import (
     BandsOption,
     CacheOption,
+    DateFieldOption,
     DateOption,
     DemOption,
+    LabelsOption,
+    LayerOption,
     NoMaskOption,
     OffsetOption,
     ReaderOption,
     ScaleOption,
+    SceneFieldOption,
+    SeasonFieldOption,
     SensorOption,
     TrendOption,
 )
@@ -32,10 +37,8 @@ from rts_track.errors import UsageError
 if TYPE_CHECKING:
     from rts_track.model.learner import EpochScore
     from rts_track.model.manifest import Architecture, Bundle
-    from rts_track.model.params import TrainParams
-    from rts_track.source.scene import Scene, SceneFault
+    from rts_track.source.scene import SceneFault
     from rts_track.steps.training import TrainReport
-    from rts_track.steps.training_labels import LabelFields, Labels
 
 Choice = TypeVar("Choice", bound=str)
 
@@ -48,27 +51,11 @@ def train(
     out: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Where the bundles go; checkpoints and logs too.")
     ] = Path("bundles"),
-    labels: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Polygons of all slumps in the scenes.",
-            show_default="the outlines of people in --store",
-        ),
-    ] = None,
-    scene_field: Annotated[
-        str | None,
-        typer.Option(metavar="FIELD", help="Field that names the scene a label was drawn on."),
-    ] = None,
-    season_field: Annotated[
-        str | None, typer.Option(metavar="FIELD", help="Field that holds the season's year.")
-    ] = None,
-    date_field: Annotated[
-        str | None, typer.Option(metavar="FIELD", help="Field that holds the label's date.")
-    ] = None,
-    layer: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Layer of the labels' file, if several.")
-    ] = None,
+    labels: LabelsOption = None,
+    scene_field: SceneFieldOption = None,
+    season_field: SeasonFieldOption = None,
+    date_field: DateFieldOption = None,
+    layer: LayerOption = None,
     negatives: Annotated[
         Path | None,
         typer.Option(
@@ -208,63 +195,25 @@ def train(
         is_resumed=resume,
     )
     fields = LabelFields(scene=scene_field, season=season_field, date=date_field, layer=layer)
-    scenes, faults = _scenes(paths, store, reader, bands, date, sensor, scale, offset, no_mask)
+    words = SceneWords(
+        reader=reader,
+        bands=bands,
+        date=date,
+        sensor=sensor,
+        scale=scale,
+        offset=offset,
+        no_mask=no_mask,
+    )
+    scenes, faults = scenes_at(paths, store, words)
     report = train_on(
         scenes,
-        _labels(labels, store, fields, params),
+        labels_at(labels, store, fields, params.kind),
         request,
         lookalikes=labels_in(negatives, fields) if negatives else NONE,
         progress=progress_bar(quiet),
         on_epoch=_silent if quiet else _say,
     )
     _tell(report, faults, quiet)
-
-
-def _scenes(
-    paths: list[Path] | None,
-    store: str | None,
-    reader: str | None,
-    bands: str | None,
-    date: str | None,
-    sensor: str | None,
-    scale: float | None,
-    offset: float | None,
-    no_mask: bool,
-) -> tuple[list[Scene], list[SceneFault]]:
-    """The scenes at the paths; without any, those of the store."""
-    from rts_track.commands.options import open_store_at
-    from rts_track.source.scenes import find_scenes
-    from rts_track.steps.training import stored_scenes
-
-    if paths:
-        return find_scenes(
-            paths,
-            reader=reader,
-            bands=names_in(bands),
-            period=period_in(date),
-            scale=scale,
-            offset=offset,
-            sensor=sensor,
-            is_mask_optional=no_mask,
-        )
-    if store is None:
-        raise UsageError("nothing to learn from: name scenes, or a --store that has some")
-    with open_store_at(store) as opened:
-        return stored_scenes(opened)
-
-
-def _labels(
-    path: Path | None, store: str | None, fields: LabelFields, params: TrainParams
-) -> Labels:
-    from rts_track.commands.options import open_store_at
-    from rts_track.steps.training_labels import labels_in, labels_of_people
-
-    if path is not None:
-        return labels_in(path, fields)
-    if store is None:
-        raise UsageError("no labels: give --labels, or a --store with outlines of people")
-    with open_store_at(store) as opened:
-        return labels_of_people(opened, params.kind)
 
 
 def _tell(report: TrainReport, faults: list[SceneFault], quiet: bool) -> None:

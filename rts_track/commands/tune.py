@@ -12,12 +12,17 @@ from rts_track.commands.options import QuietOption, end_with, progress_bar, with
 from rts_track.commands.scene_options import (
     BandsOption,
     CacheOption,
+    DateFieldOption,
     DateOption,
     DemOption,
+    LabelsOption,
+    LayerOption,
     NoMaskOption,
     OffsetOption,
     ReaderOption,
     ScaleOption,
+    SceneFieldOption,
+    SeasonFieldOption,
     SensorOption,
     TrendOption,
 )
@@ -48,27 +53,11 @@ def tune(
         list[Path] | None,
         typer.Argument(metavar="PATH", help="Scenes, or folders that hold some, as for ingest."),
     ] = None,
-    labels: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Polygons of all slumps in the scenes.",
-            show_default="the outlines of people in --store",
-        ),
-    ] = None,
-    scene_field: Annotated[
-        str | None,
-        typer.Option(metavar="FIELD", help="Field that names the scene a label was drawn on."),
-    ] = None,
-    season_field: Annotated[
-        str | None, typer.Option(metavar="FIELD", help="Field that holds the season's year.")
-    ] = None,
-    date_field: Annotated[
-        str | None, typer.Option(metavar="FIELD", help="Field that holds the label's date.")
-    ] = None,
-    layer: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Layer of the labels' file, if several.")
-    ] = None,
+    labels: LabelsOption = None,
+    scene_field: SceneFieldOption = None,
+    season_field: SeasonFieldOption = None,
+    date_field: DateFieldOption = None,
+    layer: LayerOption = None,
     store: Annotated[
         str | None,
         typer.Option(

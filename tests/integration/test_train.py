@@ -286,7 +286,7 @@ def test_the_command_trains_and_tells(place, run):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "name scenes"),
+        ([], "no scenes: name some"),
         (["scenes"], "no labels"),
         (["scenes", "--labels", "slumps.gpkg", "--kind", "lake"], "landform, active_zone"),
         (["scenes", "--labels", "slumps.gpkg", "--loss", "l2"], "focal, dice"),
