@@ -449,7 +449,7 @@ def test_the_command_writes_recall_of_a_store_alone(run, world, duckdb_url, tmp_
         (["--truth", "t.gpkg", "--from", "t.gpkg", "--table", "t.txt"], "--table t.txt"),
         (["--truth", "t.gpkg", "--from", "t.gpkg", "--figure", "t.txt"], "--figure t.txt"),
         (["--truth", "t.gpkg", "--from", "t.gpkg", "--min-area", "-1"], "--min-area -1"),
-        (["--truth", "t.gpkg", "--from", "t.gpkg", "--json", "no/where.json"], "cannot be written"),
+        (["--truth", "t.gpkg", "--from", "t.gpkg", "--json", "no/where.json"], "there is no"),
         (["--truth", "t.gpkg", "--store", "parquet:///folder"], "expected duckdb:///"),
         (["--truth", "t.gpkg", "--store", "duckdb:///none.duckdb"], "none.duckdb"),
     ],
