@@ -27,10 +27,6 @@ if TYPE_CHECKING:
 STRAIGHT_PX = 64
 """Edges are divided to so many pixels before they change CRS: straight lines bend."""
 
-_ASIDE_PX = 1
-"""Traced so far aside: rasterio warns of a raster that lies at 0, 0, and what other threads do to
-warnings meanwhile would let it through."""
-
 
 def pixel_polygons(
     labels: NDArray[np.int32], window: Window
@@ -50,7 +46,7 @@ def pixel_polygons(
     inside = np.ascontiguousarray(labels[window.slices])
     if not inside.any():
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=object)
-    placed = Affine.translation(window.col + _ASIDE_PX, window.row + _ASIDE_PX)
+    placed = Affine.translation(window.col, window.row)
     values, rings = [], []
     for shape, value in shapes(inside, inside != 0, 4, placed):
         values.append(int(value))
@@ -61,8 +57,7 @@ def pixel_polygons(
     whole = shapely.multipolygons(parts[order], indices=owner)
     is_single = shapely.get_num_geometries(whole) == 1
     whole[is_single] = shapely.get_geometry(whole[is_single], 0)
-    there = shapely.transform(whole, lambda xy: xy - _ASIDE_PX)
-    return found.astype(np.int64), np.asarray(there, dtype=object)
+    return found.astype(np.int64), np.asarray(whole, dtype=object)
 
 
 def metric_polygons(polygons: NDArray[np.object_], grid: Grid) -> NDArray[np.object_]:

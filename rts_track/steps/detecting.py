@@ -270,7 +270,8 @@ def _quiet_in_all_threads() -> Iterator[None]:
     while: rasters in memory then warn that they lie nowhere.
     """
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Dataset has no geotransform")
+        for message in ("Dataset has no geotransform", "The given matrix is equal to"):
+            warnings.filterwarnings("ignore", message=message)
         yield
 
 

@@ -60,9 +60,7 @@ def validated_recalls(store: Reader, ensemble_sha256: str) -> dict[str, Validate
     runs = store.read("run", ["params", "started_at"], scope).to_pylist()
     told = [json.loads(run["params"]) for run in sorted(runs, key=lambda run: run["started_at"])]
     return {
-        params["source"]: ValidatedRecall(
-            recall=params["recall"], how=frozenset(params.get(SEARCHES, ()))
-        )
+        params["source"]: ValidatedRecall(recall=params["recall"], how=frozenset(params[SEARCHES]))
         for params in told
     }
 

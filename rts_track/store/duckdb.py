@@ -499,9 +499,13 @@ def _is_sqlite(file: Path) -> bool:
 
 @contextmanager
 def _one_line(url: str) -> Iterator[None]:
-    """DuckDB's errors as one line each."""
+    """DuckDB's errors as one line each; what interrupts it stays an interruption."""
     try:
         yield
+    except RuntimeError as error:  # so it tells of Ctrl-C, or of what a signal's handler raised
+        if error.__cause__ is None or isinstance(error.__cause__, Exception):
+            raise
+        raise error.__cause__ from None
     except duckdb.Error as error:
         text = str(error).strip().splitlines()[0]
         if "Could not set lock" in text or "Conflicting lock" in text:

@@ -93,8 +93,6 @@ def test_an_installed_command_finds_the_ensemble_that_it_came_with(
 
 
 def test_a_source_archive_holds_the_flow_its_deployment_and_the_bundles(tmp_path: Path):
-    if importlib.util.find_spec("hatchling") is None:
-        pytest.skip("no hatchling in this environment to build an archive with")
     call([sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", tmp_path], REPOSITORY)
     (archive,) = tmp_path.glob("*.tar.gz")
     with tarfile.open(archive) as opened:
